@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package vfs is the seam between walmirror and the filesystem: the few operations whose order decides whether data
+// survives a power cut. Production code uses OS; tests put faultfs in its place to lose unsynced writes, tear them,
+// or let an operation fail.
+//
+// A name becomes durable only when its directory is synced: creating, renaming or removing a file is two steps here,
+// the operation and SyncDir of the parent.
+package vfs
+
+import (
+	"io"
+	"io/fs"
+	"os"
+)
+
+// FS is a filesystem. Paths are those of the operating system.
+type FS interface {
+	// OpenFile is os.OpenFile.
+	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	// Rename replaces newname by oldname in one step. Durable after SyncDir of the directory.
+	Rename(oldname, newname string) error
+	// Remove deletes a file or an empty directory. Durable after SyncDir of the directory.
+	Remove(name string) error
+	// Mkdir makes one directory. Durable after SyncDir of its parent.
+	Mkdir(name string, perm fs.FileMode) error
+	// ReadDir lists a directory, sorted by name.
+	ReadDir(name string) ([]fs.DirEntry, error)
+	// Stat is os.Stat.
+	Stat(name string) (fs.FileInfo, error)
+	// SyncDir makes the names in a directory durable.
+	SyncDir(name string) error
+}
+
+// File is an open file. Its methods are those of *os.File; what is written is durable after Sync.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Sync() error
+	Truncate(size int64) error
+	Stat() (fs.FileInfo, error)
+	// Preallocate reserves blocks so that the file has at least size bytes, new ones reading as zeros. Where the
+	// filesystem cannot reserve, it extends the file by writing zeros.
+	Preallocate(size int64) error
+}
+
+// Permissions of everything that walmirror makes.
+const (
+	DirMode  fs.FileMode = 0o700
+	FileMode fs.FileMode = 0o600
+)
+
+// OS is the operating system's filesystem.
+var OS FS = osFS{}
+
+type osFS struct{}
+
+func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := os.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+func (osFS) Rename(oldname, newname string) error       { return os.Rename(oldname, newname) }
+func (osFS) Remove(name string) error                   { return os.Remove(name) }
+func (osFS) Mkdir(name string, perm fs.FileMode) error  { return os.Mkdir(name, perm) }
+func (osFS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+func (osFS) Stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
+
+func (osFS) SyncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+type osFile struct{ *os.File }
