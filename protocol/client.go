@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/walmirror/walmirror/xlog"
+)
+
+// Limits of what a Client accepts from the server.
+const (
+	maxCommandMessage = 16 << 20 // one message of an answer to a command, for example a history file
+	maxCopyMessage    = 4 << 20  // one message inside a COPY: WAL comes in pieces of 16 WAL blocks, at most 1 MiB
+	maxResult         = 64 << 20 // all rows of an answer
+)
+
+// ErrServerShutdown is returned by NextCopy when the server ended the stream because it shuts down: all its WAL has
+// been sent, and the connection is about to close.
+var ErrServerShutdown = errors.New("replication terminated by server shutdown")
+
+// errState is for a method that does not fit the state of the conversation: a mistake of the caller.
+var errState = errors.New("protocol: method does not fit the state of the conversation")
+
+// NextTimeline is what the server says at the end of a timeline.
+type NextTimeline struct {
+	Timeline xlog.TimelineID
+	Start    xlog.LSN // where the log left the timeline that was streamed
+}
+
+// TimelineEnd is the error of StartCopyBoth when there is nothing to stream because the start asked for is the end of
+// that timeline. The conversation is ready for the next command. Next is nil if the server named no next timeline.
+type TimelineEnd struct {
+	Next *NextTimeline
+}
+
+// Error says where the log goes on.
+func (e *TimelineEnd) Error() string {
+	if e.Next == nil {
+		return "nothing to stream: end of timeline"
+	}
+	return fmt.Sprintf("nothing to stream: the log went to timeline %s at %s", e.Next.Timeline, e.Next.Start)
+}
+
+// clientState says what the conversation is in.
+type clientState uint8
+
+const (
+	stateIdle    clientState = iota // the server waits for a command
+	stateCopy                       // CopyBoth: CopyData may come
+	stateCopyEnd                    // CopyBoth: the server has sent CopyDone
+	stateBackup                     // a BackupStream reads
+	stateBroken                     // out of step, or the connection failed while a command ran
+)
+
+// Client is the client's side of the command conversation over a connection that is authenticated for replication. One
+// goroutine uses it; only SendCopyData and SendCopyDone may be called from another. Deadlines are those of the
+// connection: only NextCopy can be called again after a timeout, every other method leaves the Client unusable when
+// the connection fails under it.
+type Client struct {
+	framer *Framer
+	writer *FrameWriter
+	server Server
+	state  clientState
+	notice func(*Error)
+	params map[string]string
+}
+
+// NewClient talks over rw, which has just become ready for queries.
+func NewClient(rw io.ReadWriter) *Client {
+	return &Client{
+		framer: NewFramer(rw, maxCommandMessage),
+		writer: NewFrameWriter(rw),
+		params: map[string]string{},
+	}
+}
+
+// SetServer says which server is at the other end. Commands are printed and backups are read accordingly. Without it
+// the newest PostgreSQL is assumed.
+func (c *Client) SetServer(s Server) { c.server = s }
+
+// Server is what SetServer was told.
+func (c *Client) Server() Server { return c.server }
+
+// OnNotice sets a function that gets every notice and warning of the server. It is called by the goroutine that reads.
+func (c *Client) OnNotice(f func(*Error)) { c.notice = f }
+
+// Parameter is the last value the server reported for a setting since NewClient; empty when it reported none.
+func (c *Client) Parameter(name string) string { return c.params[name] }
+
+// Exec runs a command and reads its results up to the point where the server is ready for the next one. An error that
+// the server reports is an *Error, with the results that came before it; the Client goes on unless it is fatal.
+func (c *Client) Exec(cmd Command) ([]Result, error) {
+	if err := c.begin(cmd); err != nil {
+		return nil, err
+	}
+	r := resultReader{client: c}
+	results, err := r.readAll()
+	return results, c.finish(err)
+}
+
+// begin sends a command.
+func (c *Client) begin(cmd Command) error {
+	if c.state != stateIdle {
+		return errState
+	}
+	text, err := cmd.Format(c.server)
+	if err != nil {
+		return err
+	}
+	c.state = stateBroken // until the answer is read
+	c.framer.SetMaxMessage(maxCommandMessage)
+	return c.writer.Write(typeQuery, append([]byte(text), 0), nil)
+}
+
+// finish notes how a command ended: an error reported by the server leaves the conversation in step if ReadyForQuery
+// has followed it, which drain makes sure of.
+func (c *Client) finish(err error) error {
+	if err == nil {
+		c.state = stateIdle
+		return nil
+	}
+	c.state = stateBroken
+	if e, ok := errors.AsType[*Error](err); ok && !e.Fatal() && c.drain() == nil {
+		c.state = stateIdle
+	}
+	return err
+}
+
+// drain reads up to ReadyForQuery.
+func (c *Client) drain() error {
+	for {
+		typ, _, err := c.next()
+		if err != nil {
+			if _, ok := errors.AsType[*Error](err); ok {
+				continue
+			}
+			return err
+		}
+		if typ == typeReadyForQuery {
+			return nil
+		}
+	}
+}
+
+// next reads the next message that is not handled here: notices, parameters and notifications may come at any time.
+// An ErrorResponse is returned as an *Error. The connection never ends where a message is waited for.
+func (c *Client) next() (typ byte, body []byte, err error) {
+	for {
+		typ, body, err := c.framer.Next()
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return 0, nil, err
+		}
+		switch typ {
+		case typeNotice, typeParameterStatus, typeNotification:
+			if err := c.asynchronous(typ, body); err != nil {
+				return 0, nil, err
+			}
+		case typeError:
+			e := new(Error)
+			if err := e.Decode(body); err != nil {
+				return 0, nil, err
+			}
+			return typ, nil, e
+		default:
+			return typ, body, nil
+		}
+	}
+}
+
+func (c *Client) asynchronous(typ byte, body []byte) error {
+	switch typ {
+	case typeNotice:
+		e := new(Error)
+		if err := e.Decode(body); err != nil {
+			return err
+		}
+		if c.notice != nil {
+			c.notice(e)
+		}
+	case typeParameterStatus:
+		name, value, err := decodeParameterStatus(body)
+		if err != nil {
+			return err
+		}
+		c.params[name] = value
+	}
+	return nil
+}
+
+// resultReader reads the answer to a simple query.
+type resultReader struct {
+	client *Client
+	result Result
+	size   int // of all rows so far
+}
+
+// readAll reads every result up to ReadyForQuery.
+func (r *resultReader) readAll() ([]Result, error) {
+	var results []Result
+	for {
+		typ, body, err := r.client.next()
+		if err != nil {
+			return results, err
+		}
+		if typ == typeReadyForQuery {
+			return results, nil
+		}
+		complete, err := r.message(typ, body)
+		if err != nil {
+			return results, err
+		}
+		if complete {
+			results = append(results, r.result)
+			r.result = Result{}
+		}
+	}
+}
+
+// readOne reads one result up to its CommandComplete.
+func (r *resultReader) readOne() (Result, error) {
+	for {
+		typ, body, err := r.client.next()
+		if err != nil {
+			return Result{}, err
+		}
+		complete, err := r.message(typ, body)
+		if err != nil {
+			return Result{}, err
+		}
+		if complete {
+			return r.result, nil
+		}
+	}
+}
+
+// message takes one message of a result and tells whether it ended it.
+func (r *resultReader) message(typ byte, body []byte) (complete bool, err error) {
+	switch typ {
+	case typeRowDescription:
+		r.result = Result{}
+		r.result.Columns, err = decodeColumns(body)
+	case typeDataRow:
+		err = r.row(body)
+	case typeCommandComplete:
+		r.result.Tag, err = decodeTag(body)
+		return err == nil, err
+	case typeEmptyQuery:
+		return true, nil
+	default:
+		err = unexpected(typ)
+	}
+	return false, err
+}
+
+func (r *resultReader) row(body []byte) error {
+	if r.result.Columns == nil {
+		return fmt.Errorf("%w: DataRow without RowDescription", ErrProtocol)
+	}
+	// Besides its bytes a row costs a slice for each value and one for itself.
+	if r.size += len(body) + 24*(len(r.result.Columns)+1); r.size > maxResult {
+		return fmt.Errorf("%w: result beyond %d bytes", ErrTooLarge, maxResult)
+	}
+	row, err := decodeRow(body, len(r.result.Columns))
+	r.result.Rows = append(r.result.Rows, row)
+	return err
+}
+
+func unexpected(typ byte) error {
+	return fmt.Errorf("%w: unexpected message %q", ErrProtocol, typ)
+}

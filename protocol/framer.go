@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package protocol
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// ErrProtocol says that the peer broke the protocol. The connection cannot be used any more.
+var ErrProtocol = errors.New("protocol violation")
+
+// ErrTooLarge says that a message is longer than allowed. It also is an ErrProtocol.
+var ErrTooLarge = fmt.Errorf("%w: message too large", ErrProtocol)
+
+const (
+	frameHeaderLen = 5 // type and length
+
+	minBuffer = 256 << 10 // a Framer's buffer to begin with
+	smallTail = 4 << 10   // unread bytes that are moved to the front rather than read behind
+)
+
+// Framer cuts one direction of a connection into messages. It reads as much as comes into one buffer and hands out
+// parts of it: no copy and no allocation for a message, as long as it fits. The buffer grows when a message is longer
+// than it, and never beyond the message size allowed. A Framer is used by one goroutine.
+type Framer struct {
+	r    io.Reader
+	max  int
+	buf  []byte
+	next int   // end of the message handed out last, beginning of the next one
+	end  int   // end of what was read
+	err  error // a violation; final
+}
+
+// NewFramer reads messages from r. A message with a body of more than maxMessage bytes is refused.
+func NewFramer(r io.Reader, maxMessage int) *Framer {
+	return &Framer{r: r, max: maxMessage}
+}
+
+// SetMaxMessage changes the limit for the messages that follow.
+func (f *Framer) SetMaxMessage(n int) { f.max = n }
+
+// Next returns the next message; its body is valid until the next call. The error is io.EOF when the connection ends
+// between messages and io.ErrUnexpectedEOF when it ends inside one. After any other error of the reader, such as a
+// timeout, nothing is lost and Next may be called again. An error that wraps ErrProtocol is final.
+func (f *Framer) Next() (typ byte, body []byte, err error) {
+	if f.err != nil {
+		return 0, nil, f.err
+	}
+	if err := f.fill(frameHeaderLen); err != nil {
+		return 0, nil, err
+	}
+	n, err := f.bodyLen()
+	if err != nil {
+		f.err = err
+		return 0, nil, err
+	}
+	if err := f.fill(frameHeaderLen + n); err != nil {
+		return 0, nil, err
+	}
+	start := f.next + frameHeaderLen
+	typ = f.buf[f.next]
+	f.next = start + n
+	return typ, f.buf[start:f.next:f.next], nil
+}
+
+// Buffered tells whether Next returns without reading.
+func (f *Framer) Buffered() bool {
+	if f.err != nil {
+		return true
+	}
+	if f.end-f.next < frameHeaderLen {
+		return false
+	}
+	n, err := f.bodyLen()
+	return err != nil || f.end-f.next >= frameHeaderLen+n
+}
+
+// bodyLen is the length of the body whose header is in the buffer.
+func (f *Framer) bodyLen() (int, error) {
+	typ := f.buf[f.next]
+	length := binary.BigEndian.Uint32(f.buf[f.next+1:])
+	if length < 4 {
+		return 0, fmt.Errorf("%w: message %q with length %d", ErrProtocol, typ, length)
+	}
+	if uint64(length-4) > uint64(f.max) {
+		return 0, fmt.Errorf("%w: %q with %d bytes, at most %d are allowed", ErrTooLarge, typ, length-4, f.max)
+	}
+	return int(length - 4), nil
+}
+
+// fill reads until n bytes are there.
+func (f *Framer) fill(n int) error {
+	if f.end-f.next >= n {
+		return nil
+	}
+	f.makeRoom(n)
+	for empty := 0; f.end-f.next < n; {
+		m, err := f.r.Read(f.buf[f.end:])
+		if m < 0 || m > len(f.buf)-f.end {
+			return fmt.Errorf("%w: reader returned an invalid count", ErrProtocol)
+		}
+		f.end += m
+		switch {
+		case m > 0:
+			empty = 0 // an error that came along comes again when more is read
+		case err == io.EOF && f.end > f.next:
+			return io.ErrUnexpectedEOF
+		case err != nil:
+			return err
+		default:
+			if empty++; empty == 100 {
+				return io.ErrNoProgress
+			}
+		}
+	}
+	return nil
+}
+
+// makeRoom sees to it that n bytes from next on fit in the buffer. It moves them to the front where they must, or
+// where they are so few that it costs nothing and lets the next read be a large one.
+func (f *Framer) makeRoom(n int) {
+	unread := f.end - f.next
+	if n > len(f.buf) {
+		grown := make([]byte, max(n, minBuffer))
+		copy(grown, f.buf[f.next:f.end])
+		f.buf = grown
+	} else if f.next > 0 && (unread < smallTail || f.next+n > len(f.buf)) {
+		copy(f.buf, f.buf[f.next:f.end])
+	} else {
+		return
+	}
+	f.next, f.end = 0, unread
+}

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package protocol
+
+const maxIdentifier = 63 // NAMEDATALEN - 1
