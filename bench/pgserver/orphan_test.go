@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pgserver_test
+
+const orphanVar = "WALMIRROR_PGSERVER_ORPHAN"
+
+func orphanMain() int { return 0 }
