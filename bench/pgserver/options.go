@@ -99,11 +99,13 @@ func (o Options) settings() map[string]string {
 	return set
 }
 
+var confEscapes = strings.NewReplacer(`\`, `\\`, `'`, `''`)
+
 // confLines prints settings as lines of postgresql.conf, sorted by name.
 func confLines(settings map[string]string) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		fmt.Fprintf(&b, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''"))
+		fmt.Fprintf(&b, "%s = '%s'\n", name, confEscapes.Replace(settings[name]))
 	}
 	return b.String()
 }

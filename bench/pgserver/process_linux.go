@@ -19,6 +19,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// sigPromote makes a postmaster look for the promote file.
+const sigPromote = syscall.SIGUSR1
+
 // serverUser is whose credential a server runs with when this process is root; nil when it is not.
 var serverUser = sync.OnceValues(func() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 )
 
+const sigPromote = syscall.Signal(0)
+
 var errLinuxOnly = errors.New("pgserver: servers run on Linux only")
 
 // RunAs does nothing here.

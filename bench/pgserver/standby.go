@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -27,7 +26,7 @@ func (s *Server) Promote() error {
 	if err := Chown(name); err != nil {
 		return err
 	}
-	if err := s.proc.signal(syscall.SIGUSR1); err != nil {
+	if err := s.proc.signal(sigPromote); err != nil {
 		return err
 	}
 	return s.waitPromoted()

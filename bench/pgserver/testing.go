@@ -39,8 +39,9 @@ func missing(t testing.TB, err error) {
 	t.Helper()
 	if os.Getenv("WALMIRROR_REQUIRE_SERVERS") == "1" {
 		t.Fatalf("%v: run .ci/install-servers", err)
+	} else {
+		t.Skipf("%v: run .ci/install-servers to enable this test", err)
 	}
-	t.Skipf("%v: run .ci/install-servers to enable this test", err)
 }
 
 // EachMajor runs a subtest for every supported version.
