@@ -9,6 +9,7 @@
 package vfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -32,11 +33,13 @@ type FS interface {
 	SyncDir(name string) error
 }
 
-// File is an open file. Its methods are those of *os.File; what is written is durable after Sync.
+// File is an open file. Its methods are those of *os.File.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
 	io.Closer
+	// Sync makes the content and the size durable; on Linux it is fdatasync, so times and modes may lag. After a
+	// failure the kernel may have dropped what it could not write: trying again proves nothing.
 	Sync() error
 	Truncate(size int64) error
 	Stat() (fs.FileInfo, error)
@@ -80,3 +83,40 @@ func (osFS) SyncDir(name string) error {
 }
 
 type osFile struct{ *os.File }
+
+func (f osFile) Sync() error {
+	if err := datasync(f.File); err != nil {
+		return &fs.PathError{Op: "sync", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
+func (f osFile) Preallocate(size int64) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := allocate(f.File, size); err != errors.ErrUnsupported {
+		if err != nil {
+			return &fs.PathError{Op: "preallocate", Path: f.Name(), Err: err}
+		}
+		return nil
+	}
+	return writeZeros(f, st.Size(), size)
+}
+
+// zeroChunk bounds the memory and the single write of writeZeros.
+const zeroChunk = 1 << 20
+
+// writeZeros fills f with zeros from offset from to offset to.
+func writeZeros(f io.WriterAt, from, to int64) error {
+	zeros := make([]byte, max(min(to-from, zeroChunk), 0))
+	for from < to {
+		n, err := f.WriteAt(zeros[:min(to-from, zeroChunk)], from)
+		if err != nil {
+			return err
+		}
+		from += int64(n)
+	}
+	return nil
+}

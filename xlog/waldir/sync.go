@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package waldir
+
+import (
+	"fmt"
+
+	"github.com/walmirror/walmirror/xlog"
+)
+
+// Sync makes everything durable that was written before the call, content and names, and returns the end of it. It
+// runs beside Write, in a goroutine of its own: what is written meanwhile is the next call's.
+func (d *Dir) Sync() (xlog.LSN, error) {
+	d.syncMu.Lock()
+	defer d.syncMu.Unlock()
+	return d.sync()
+}
+
+// sync is Sync for a caller that holds syncMu.
+func (d *Dir) sync() (xlog.LSN, error) {
+	end, err := d.collect()
+	if err != nil {
+		return 0, err
+	}
+	for _, seg := range d.batch {
+		if err := d.syncSegment(seg); err != nil {
+			return 0, err
+		}
+	}
+	if err := d.syncNames(); err != nil {
+		return 0, err
+	}
+	d.dropFinished()
+	return d.acknowledge(end), nil
+}
+
+// collect notes what there is to sync, and its end.
+func (d *Dir) collect() (xlog.LSN, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return 0, d.err
+	}
+	d.batch = append(d.batch[:0], d.unfinished...)
+	for _, seg := range d.batch {
+		seg.pending, seg.close = seg.end, seg.sealed
+	}
+	if d.stuck {
+		// Without the next file Resume would go back to the start of the full segment, which the server may have
+		// removed once it heard of the segment's end.
+		return max(d.durable, d.pos-1), nil
+	}
+	return d.pos, nil
+}
+
+// syncSegment syncs one segment, and gives it the name or the mark that is due: every older one has its own.
+func (d *Dir) syncSegment(seg *segment) error {
+	if seg.pending > seg.synced {
+		if err := d.syncFile(seg); err != nil {
+			return err
+		}
+	}
+	full := d.size.Number(seg.pending) != seg.number
+	switch {
+	case seg.finished:
+		return nil
+	case full:
+		return d.finish(seg)
+	case seg.current != d.openName(seg.name):
+		return d.rename(seg, d.openName(seg.name))
+	}
+	return nil
+}
+
+// finish gives a full and synced segment its last name in an archive, its mark in a data directory.
+func (d *Dir) finish(seg *segment) error {
+	var err error
+	if d.cfg.Partial {
+		err = d.rename(seg, seg.name)
+	} else {
+		err = d.mark(seg.name)
+	}
+	seg.finished = err == nil
+	return err
+}
+
+func (d *Dir) syncFile(seg *segment) error {
+	if !d.cfg.NoSync {
+		if err := seg.file.Sync(); err != nil {
+			return d.failed(fmt.Errorf("could not fsync segment %s: %w", seg.name, err))
+		}
+	}
+	seg.synced = seg.pending
+	return nil
+}
+
+// syncNames makes the changed names durable: those of the segments, and the marks that say which are complete.
+func (d *Dir) syncNames() error {
+	d.mu.Lock()
+	dirty, marks := d.dirty, d.dirtyMarks
+	d.dirty, d.dirtyMarks = false, false
+	d.mu.Unlock()
+	if dirty {
+		if err := d.syncDir(d.cfg.Path); err != nil {
+			return d.failed(fmt.Errorf("could not fsync directory %s: %w", d.cfg.Path, err))
+		}
+	}
+	if marks {
+		if err := d.syncDir(d.file(statusDirName)); err != nil {
+			return d.failed(fmt.Errorf("could not fsync directory %s: %w", d.file(statusDirName), err))
+		}
+	}
+	return nil
+}
+
+// failed makes the error of an fsync final.
+func (d *Dir) failed(err error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail(err)
+	return err
+}
+
+// dropFinished closes the segments of the batch that need nothing more.
+func (d *Dir) dropFinished() {
+	n := 0
+	for n < len(d.batch) && d.batch[n].close {
+		seg := d.batch[n]
+		if err := seg.file.Close(); err != nil {
+			d.addProblem(fmt.Errorf("could not close segment %s: %w", seg.name, err))
+		}
+		if d.comp != nil && seg.finished {
+			d.comp.add(seg.name)
+		}
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unfinished = append(d.unfinished[:0], d.unfinished[n:]...)
+}
+
+func (d *Dir) acknowledge(end xlog.LSN) xlog.LSN {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.durable = end
+	return end
+}

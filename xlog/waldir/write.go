@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package waldir
+
+import (
+	"fmt"
+
+	"github.com/walmirror/walmirror/xlog"
+)
+
+// Begin says that the next Write starts at lsn on timeline tli: the start of a segment, or exactly where writing
+// stands. On a change of position everything written before is made durable first; the unfinished segment of the
+// old timeline stays under the name it has, NAME.partial in an archive.
+func (d *Dir) Begin(tli xlog.TimelineID, lsn xlog.LSN) error {
+	if tli == 0 || !lsn.Valid() {
+		return fmt.Errorf("%w: cannot begin at %s on timeline %s", ErrPosition, lsn, tli)
+	}
+	if err := d.leave(tli, lsn); err != nil {
+		return err
+	}
+	if d.cfg.Partial || d.cur != nil {
+		return nil
+	}
+	return d.openSegment(tli, lsn)
+}
+
+// leave ends the present position unless lsn on tli continues it, and sets the new one.
+func (d *Dir) leave(tli xlog.TimelineID, lsn xlog.LSN) error {
+	d.mu.Lock()
+	same := d.started && tli == d.tli && lsn == d.pos
+	from, err := d.pos, d.err
+	d.mu.Unlock()
+	if err != nil || same {
+		return err
+	}
+	if d.size.Offset(lsn) != 0 {
+		return fmt.Errorf("%w: cannot begin at %s, which is neither a segment's start nor the end of what was written, %s",
+			ErrPosition, lsn, from)
+	}
+	d.seal()
+	d.syncMu.Lock()
+	defer d.syncMu.Unlock()
+	if _, err := d.sync(); err != nil {
+		return err
+	}
+	if err := d.prep.close(); err != nil {
+		return err
+	}
+	if err := d.removeAhead(tli, d.size.Number(lsn)); err != nil {
+		return err
+	}
+	if err := d.read.close(); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.started, d.tli, d.pos, d.durable, d.stuck = true, tli, lsn, lsn, false
+	return nil
+}
+
+// seal ends writing to the current segment.
+func (d *Dir) seal() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.cur != nil {
+		d.cur.sealed = true
+		d.cur = nil
+	}
+}
+
+// Write stores p, which starts at lsn and must follow what was written before. It does not keep p. After an error
+// Resume says how far it came.
+func (d *Dir) Write(lsn xlog.LSN, p []byte) error {
+	if err := d.checkWrite(lsn); err != nil {
+		return err
+	}
+	for len(p) > 0 {
+		if d.cur == nil {
+			if err := d.openSegment(d.tli, lsn); err != nil {
+				return err
+			}
+		}
+		n, err := d.writeChunk(lsn, p)
+		if err != nil {
+			return err
+		}
+		lsn, p = lsn.Add(n), p[n:]
+	}
+	return nil
+}
+
+func (d *Dir) checkWrite(lsn xlog.LSN) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return d.err
+	}
+	if !d.started || lsn != d.pos {
+		return fmt.Errorf("%w: got data for %s, expected %s", ErrPosition, lsn, d.pos)
+	}
+	return nil
+}
+
+// writeChunk writes the part of p that belongs to the current segment, and leaves the segment when it is full.
+func (d *Dir) writeChunk(lsn xlog.LSN, p []byte) (int, error) {
+	seg, offset := d.cur, d.size.Offset(lsn)
+	p = p[:min(len(p), int(uint32(d.size)-offset))]
+	n, err := seg.file.WriteAt(p, int64(offset))
+	full := d.advance(seg, lsn.Add(n))
+	if err != nil {
+		return n, fmt.Errorf("could not write to segment %s at offset %d: %w", seg.name, int(offset)+n, err)
+	}
+	if !full {
+		if half := uint32(d.size / 2); offset < half && offset+uint32(n) >= half {
+			d.prep.ask(d.size.Name(seg.tli, seg.number+1))
+		}
+		return n, nil
+	}
+	return n, d.nextSegment(lsn.Add(n))
+}
+
+// advance takes note that everything up to end was written, and whether the segment is full now.
+func (d *Dir) advance(seg *segment, end xlog.LSN) (full bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pos, seg.end = end, end
+	if d.size.Number(end) == seg.number {
+		return false
+	}
+	seg.sealed = true
+	d.cur = nil
+	return true
+}
+
+// nextSegment follows a full segment. In a data directory the next file is made at once: it is what tells Resume
+// that the full one needs not be received again.
+func (d *Dir) nextSegment(pos xlog.LSN) error {
+	if d.countUnfinished() >= maxUnfinished {
+		if _, err := d.Sync(); err != nil {
+			return err
+		}
+	}
+	if d.cfg.Partial {
+		return nil
+	}
+	err := d.openSegment(d.tli, pos)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stuck = err != nil
+	return err
+}
+
+func (d *Dir) countUnfinished() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.unfinished)
+}
