@@ -97,7 +97,7 @@ func (c *Client) BaseBackup(cmd BaseBackup) (*BackupStream, error) {
 		return nil, c.finish(err)
 	}
 	c.state = stateBackup
-	c.framer.SetMaxMessage(maxCopyMessage)
+	c.framer.SetMaxMessage(PhaseCopy.MaxMessage())
 	return s, nil
 }
 
@@ -239,7 +239,7 @@ func decodeArchive(body []byte) (BackupEvent, error) {
 // result reads the result with the end position, the first message of which is given. Then it returns io.EOF: nothing
 // more comes in the stream.
 func (s *BackupStream) result(typ byte, body []byte) error {
-	s.client.framer.SetMaxMessage(maxCommandMessage)
+	s.client.framer.SetMaxMessage(PhaseCommand.MaxMessage())
 	r := resultReader{client: s.client}
 	if _, err := r.message(typ, body); err != nil {
 		return err

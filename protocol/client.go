@@ -10,12 +10,8 @@ import (
 	"github.com/walmirror/walmirror/xlog"
 )
 
-// Limits of what a Client accepts from the server.
-const (
-	maxCommandMessage = 16 << 20 // one message of an answer to a command, for example a history file
-	maxCopyMessage    = 4 << 20  // one message inside a COPY: WAL comes in pieces of 16 WAL blocks, at most 1 MiB
-	maxResult         = 64 << 20 // all rows of an answer
-)
+// maxResult limits the memory of all rows of an answer.
+const maxResult = 64 << 20
 
 // ErrServerShutdown is returned by NextCopy when the server ended the stream because it shuts down: all its WAL has
 // been sent, and the connection is about to close.
@@ -71,7 +67,7 @@ type Client struct {
 // NewClient talks over rw, which has just become ready for queries.
 func NewClient(rw io.ReadWriter) *Client {
 	return &Client{
-		framer: NewFramer(rw, maxCommandMessage),
+		framer: NewFramer(rw, PhaseCommand.MaxMessage()),
 		writer: NewFrameWriter(rw),
 		params: map[string]string{},
 	}
@@ -111,7 +107,7 @@ func (c *Client) begin(cmd Command) error {
 		return err
 	}
 	c.state = stateBroken // until the answer is read
-	c.framer.SetMaxMessage(maxCommandMessage)
+	c.framer.SetMaxMessage(PhaseCommand.MaxMessage())
 	return c.writer.Write(typeQuery, append([]byte(text), 0), nil)
 }
 

@@ -25,7 +25,7 @@ func (c *Client) StartCopyBoth(cmd StartReplication) error {
 		if err := decodeCopyResponse(body); err != nil {
 			return err
 		}
-		c.framer.SetMaxMessage(maxCopyMessage)
+		c.framer.SetMaxMessage(PhaseCopy.MaxMessage())
 		c.state = stateCopy
 		return nil
 	}
@@ -94,7 +94,7 @@ func (c *Client) EndCopyBoth() (next *NextTimeline, err error) {
 		}
 	}
 	c.state = stateBroken
-	c.framer.SetMaxMessage(maxCommandMessage)
+	c.framer.SetMaxMessage(PhaseCommand.MaxMessage())
 	typ, body, err := c.next()
 	if err == nil {
 		next, err = c.endOfTimeline(typ, body)

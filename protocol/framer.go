@@ -66,6 +66,29 @@ func (f *Framer) Next() (typ byte, body []byte, err error) {
 	return typ, f.buf[start:f.next:f.next], nil
 }
 
+// Startup returns the first packet of a client, which has no type: a code and, behind it, parameters. It is for a server,
+// before Next. Like PostgreSQL it takes from 8 to 10000 bytes (ProcessStartupPacket in postmaster.c).
+func (f *Framer) Startup() ([]byte, error) {
+	const minStartup, maxStartup = 8, 10000
+	if f.err != nil {
+		return nil, f.err
+	}
+	if err := f.fill(4); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(f.buf[f.next:])
+	if n < minStartup || n > maxStartup {
+		f.err = fmt.Errorf("%w: startup packet of %d bytes", ErrProtocol, n)
+		return nil, f.err
+	}
+	if err := f.fill(int(n)); err != nil {
+		return nil, err
+	}
+	start := f.next + 4
+	f.next += int(n)
+	return f.buf[start:f.next:f.next], nil
+}
+
 // Buffered tells whether Next returns without reading.
 func (f *Framer) Buffered() bool {
 	if f.err != nil {

@@ -11,30 +11,6 @@ import (
 	"sync"
 )
 
-// Message types that a FrameWriter and a Client send and see.
-const (
-	typeCopyData  byte = 'd'
-	typeCopyDone  byte = 'c'
-	typeCopyFail  byte = 'f'
-	typeQuery     byte = 'Q'
-	typeTerminate byte = 'X'
-
-	typeAuthentication   byte = 'R'
-	typeCommandComplete  byte = 'C'
-	typeCopyBoth         byte = 'W'
-	typeCopyIn           byte = 'G'
-	typeCopyOut          byte = 'H'
-	typeDataRow          byte = 'D'
-	typeEmptyQuery       byte = 'I'
-	typeError            byte = 'E'
-	typeNotice           byte = 'N'
-	typeNotification     byte = 'A'
-	typeParameterStatus  byte = 'S'
-	typeReadyForQuery    byte = 'Z'
-	typeRowDescription   byte = 'T'
-	typePasswordResponse byte = 'p'
-)
-
 // directWrite is the body length from which a body is handed to the connection as it is instead of being copied
 // behind its header.
 const directWrite = 8 << 10

@@ -88,15 +88,14 @@ func decodeRow(body []byte, columns int) ([][]byte, error) {
 
 // decodeTag reads a CommandComplete.
 func decodeTag(body []byte) (string, error) {
-	if n := len(body); n == 0 || bytes.IndexByte(body, 0) != n-1 {
+	if !isCString(body) {
 		return "", fmt.Errorf("%w: malformed CommandComplete", ErrProtocol)
 	}
 	return string(body[:len(body)-1]), nil
 }
 
 // decodeCopyResponse checks a CopyBothResponse, CopyInResponse or CopyOutResponse: a format, and a format for each of
-// a number of columns. Replication always has binary-transparent "text" without columns, and nothing here depends on
-// it.
+// a number of columns. In replication there are none.
 func decodeCopyResponse(body []byte) error {
 	if len(body) < 3 || len(body) != 3+2*int(binary.BigEndian.Uint16(body[1:])) {
 		return fmt.Errorf("%w: malformed copy response", ErrProtocol)
@@ -107,7 +106,7 @@ func decodeCopyResponse(body []byte) error {
 // decodeParameterStatus reads a name and a value.
 func decodeParameterStatus(body []byte) (name, value string, err error) {
 	n, rest, ok := bytes.Cut(body, []byte{0})
-	if !ok || len(rest) == 0 || bytes.IndexByte(rest, 0) != len(rest)-1 {
+	if !ok || !isCString(rest) {
 		return "", "", fmt.Errorf("%w: malformed ParameterStatus", ErrProtocol)
 	}
 	return string(n), string(rest[:len(rest)-1]), nil
