@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package pgdata reads and writes the files by which a PostgreSQL data directory says what it is and what is to
+// happen to it: the control file, the configuration, backup_label and tablespace_map, the signal files, and
+// postmaster.pid.
+//
+//	dir, err := pgdata.Open(vfs.OS, "/srv/standby")
+//	if err != nil {
+//		return err // errors.Is: ErrIncomplete, ErrNotDataDir, ErrControlCorrupt, ErrControlUnsupported
+//	}
+//	lock, err := dir.Lock(5432) // postgres and pg_ctl now see a server at work here
+//	if err != nil {
+//		return err // errors.Is: vfs.ErrLocked
+//	}
+//	defer lock.Close()
+//	fmt.Print(dir.Control.Describe(time.Local)) // what pg_controldata prints
+//	err = pgdata.SetAutoConf(vfs.OS, dir.Path, pgdata.Setting{Name: "primary_slot_name", Value: "s"})
+//
+// # The control file
+//
+// global/pg_control is a C struct, with a CRC-32C after it and zeros up to 8192 bytes. Its fields keep their order in
+// all versions; each is aligned to its size; a version has some that others have not:
+//
+//	0        8     12    16    20    24     32       40            40+n
+//	+--------+-----+-----+-----+-----+------+--------+-------------+---- ... ----+------------+-----+
+//	| system | pg_ | cat.| sta-| pad | time | check- | CheckPoint, | ...         | nonce, 32  | CRC |
+//	| ident. | ctl | ver | te  |     |      | Point  | n bytes     |             | bytes      |     |
+//	+--------+-----+-----+-----+-----+------+--------+-------------+---- ... ----+------------+-----+
+//
+//	                          n    CRC at   fields of its own
+//	PostgreSQL 12             88   288      float4ByVal
+//	PostgreSQL 13 to 16       88   288
+//	PostgreSQL 17             88   288      CheckPoint.wal_level, in a gap
+//	PostgreSQL 18             88   292      the same, and default_char_signedness
+//	Greenplum 7               96   296      nextGxid, nextRelfilenode (32 bits), float4ByVal
+//	Greenplum 7, 302012031    88   288      nextRelfilenode (32 bits), float4ByVal
+//	Cloudberry                104  304      nextGxid, nextRelfilenode (64 bits)
+//
+// # Ownership and durability
+//
+// Nothing that is returned shares memory with an argument. Functions that change a file return when the change would
+// survive a power cut. Nothing here runs a goroutine. A DataDir and a ControlFile are plain values: whoever
+// shares one sees to it that nobody changes it.
+//
+// A server does all this as the owner of the data directory, and so should the program; see Lock.
+package pgdata

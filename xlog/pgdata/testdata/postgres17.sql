@@ -1,0 +1,47 @@
+pg_control_version	1700
+catalog_version_no	202406281
+system_identifier	7711158144563268203
+pg_control_last_modified	2026-11-23 00:31:55+00
+checkpoint_lsn	0/1749D28
+redo_lsn	0/1749CD0
+redo_wal_file	000000010000000000000001
+timeline_id	1
+prev_timeline_id	1
+full_page_writes	true
+next_xid	0:741
+next_oid	24576
+next_multixact_id	2
+next_multi_offset	3
+oldest_xid	730
+oldest_xid_dbid	1
+oldest_active_xid	741
+oldest_multi_xid	1
+oldest_multi_dbid	1
+oldest_commit_ts_xid	738
+newest_commit_ts_xid	740
+checkpoint_time	2026-11-23 00:31:55+00
+min_recovery_end_lsn	0/0
+min_recovery_end_timeline	0
+backup_start_lsn	0/0
+backup_end_lsn	0/0
+end_of_backup_record_required	false
+max_data_alignment	8
+database_block_size	8192
+blocks_per_segment	131072
+wal_block_size	8192
+bytes_per_wal_segment	16777216
+max_identifier_length	64
+max_index_columns	32
+max_toast_chunk_size	1996
+large_object_chunk_size	2048
+float8_pass_by_value	true
+data_page_checksum_version	1
+wal_level	logical
+wal_level of the checkpoint	logical
+wal_log_hints	on
+max_connections	37
+max_worker_processes	9
+max_wal_senders	11
+max_prepared_transactions	5
+max_locks_per_transaction	77
+track_commit_timestamp	on
