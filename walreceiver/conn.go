@@ -208,18 +208,29 @@ func (c *Conn) SetTimeouts(read, write time.Duration) { c.wire.setTimeouts(read,
 // Bind makes the end of ctx interrupt what the connection does: reads and writes fail from then on. release ends the
 // binding; it returns ctx's error when ctx ended before.
 func (c *Conn) Bind(ctx context.Context) (release func() error) {
-	done := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(done)
-		c.wire.interrupt()
-	})
+	stop := onDone(ctx, c.wire.interrupt)
 	return func() error {
 		if stop() {
 			return nil
 		}
-		<-done
 		c.wire.resume()
 		return context.Cause(ctx)
+	}
+}
+
+// onDone calls f at the end of ctx. stop prevents that, or waits until f has returned and is false.
+func onDone(ctx context.Context, f func()) (stop func() bool) {
+	done := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(done)
+		f()
+	})
+	return func() bool {
+		if cancel() {
+			return true
+		}
+		<-done
+		return false
 	}
 }
 

@@ -75,11 +75,13 @@ func (e *DivergedError) Error() string {
 
 func (e *DivergedError) Unwrap() error { return ErrDiverged }
 
-// CorruptError is an ErrCorrupt. Nothing from At on was written or acknowledged.
+// CorruptError is an ErrCorrupt. No record from Good on was acknowledged; the log is received again from the start of
+// Good's segment.
 type CorruptError struct {
 	Timeline xlog.TimelineID
-	At       xlog.LSN // of the record or page
-	Err      error    // from xlog.Reader
+	Good     xlog.LSN // end of the last good record
+	At       xlog.LSN // of the record or page that is wrong
+	Err      error    // an *xlog.EndError
 }
 
 func (e *CorruptError) Error() string {

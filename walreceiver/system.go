@@ -53,16 +53,25 @@ func (c *Conn) Show(ctx context.Context, name string) (string, error) {
 
 // SegmentSize is the size of the server's WAL segments.
 func (c *Conn) SegmentSize(ctx context.Context) (xlog.SegmentSize, error) {
-	text, err := c.Show(ctx, "wal_segment_size")
+	n, err := c.showSize(ctx, "wal_segment_size")
+	if err != nil {
+		return 0, err
+	}
+	size := xlog.SegmentSize(n)
+	return size, size.Validate()
+}
+
+// showSize asks for a setting that is a size of at most 1 GiB.
+func (c *Conn) showSize(ctx context.Context, name string) (uint64, error) {
+	text, err := c.Show(ctx, name)
 	if err != nil {
 		return 0, err
 	}
 	n, err := parseSize(text)
 	if err != nil || n > uint64(xlog.MaxSegmentSize) {
-		return 0, fmt.Errorf("SHOW wal_segment_size: unexpected value %q", text)
+		return 0, fmt.Errorf("SHOW %s: unexpected value %q", name, text)
 	}
-	size := xlog.SegmentSize(n)
-	return size, size.Validate()
+	return n, nil
 }
 
 // senderTimeout is the server's wal_sender_timeout, 0 when it has none.

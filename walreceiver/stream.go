@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package walreceiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/walmirror/walmirror/protocol"
+	"github.com/walmirror/walmirror/xlog"
+)
+
+// farewell limits what is waited for after a stream was ended from our side.
+const farewell = 5 * time.Second
+
+// stream is one START_REPLICATION. Its methods belong to the reader's goroutine.
+type stream struct {
+	r       *Receiver
+	conn    *Conn
+	client  *protocol.Client
+	replier *replier
+	asked   int64 // conn.wire.received when the server was last asked for a reply, -1 when it was not
+
+	xlogData  protocol.XLogData // the message at hand
+	keepalive protocol.Keepalive
+}
+
+// stream receives from r.pos until the timeline ends, which gives the next one, or until there is an error.
+func (r *Receiver) stream(ctx context.Context, conn *Conn) (*protocol.NextTimeline, error) {
+	interval, err := r.statusInterval(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.start(ctx, conn); err != nil {
+		if end, ok := errors.AsType[*protocol.TimelineEnd](err); ok && end.Next != nil {
+			return end.Next, nil
+		}
+		return nil, err
+	}
+	s := &stream{r: r, conn: conn, client: conn.client, asked: -1}
+	s.replier = &replier{
+		client: conn.client, track: r.track, interval: interval,
+		applied: r.cfg.Applied, feedback: r.cfg.Feedback, failed: r.wake, feeding: true,
+	}
+	conn.SetTimeouts(r.cfg.ReceiveTimeout/2, r.cfg.ReceiveTimeout)
+	return s.run(ctx)
+}
+
+// statusInterval keeps us well within the server's patience.
+func (r *Receiver) statusInterval(ctx context.Context, conn *Conn) (time.Duration, error) {
+	patience, err := conn.senderTimeout(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if patience == 0 {
+		return r.cfg.StatusInterval, nil
+	}
+	return max(min(r.cfg.StatusInterval, patience/3), time.Millisecond), nil
+}
+
+func (r *Receiver) start(ctx context.Context, conn *Conn) error {
+	release := conn.Bind(ctx)
+	err := conn.client.StartCopyBoth(protocol.StartReplication{
+		Slot: r.slot, Start: r.pos.LSN, Timeline: r.pos.Timeline,
+	})
+	if cause := release(); cause != nil {
+		err = cause
+	}
+	if err != nil {
+		return classifyStream(fmt.Errorf("START_REPLICATION at %s on timeline %s: %w", r.pos.LSN, r.pos.Timeline, err), r.slot != "")
+	}
+	r.track.change(func(s *Status) { s.ReceiveStart = r.pos })
+	r.setState(StateCatchup)
+	r.emit(StreamStarted{Start: r.pos})
+	return nil
+}
+
+// run owns the replier's goroutine.
+func (s *stream) run(ctx context.Context) (*protocol.NextTimeline, error) {
+	replying, stopReplying := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.replier.run(replying)
+	}()
+	defer func() {
+		stopReplying()
+		<-done
+	}()
+
+	err := s.receive(ctx)
+	switch {
+	case err == io.EOF:
+		return s.endOfTimeline(ctx)
+	case errors.Is(err, errStop):
+		return nil, s.leave()
+	}
+	return nil, classifyStream(err, s.r.slot != "")
+}
+
+// receive lets the other goroutines and the end of ctx interrupt the reader.
+func (s *stream) receive(ctx context.Context) error {
+	s.r.setLive(s)
+	stop := onDone(ctx, s.conn.wire.interruptReads)
+	err := s.read(ctx)
+	stop()
+	s.r.setLive(nil)
+	s.conn.wire.resume()
+	return err
+}
+
+// read takes messages until the stream ends: io.EOF is the end of the timeline, errStop our wish.
+func (s *stream) read(ctx context.Context) error {
+	for {
+		if ctx.Err() != nil || s.r.stopReached(s.r.pos.LSN) {
+			return errStop
+		}
+		if err := s.failure(); err != nil {
+			return err
+		}
+		payload, err := s.client.NextCopy()
+		if isTimeout(err) {
+			if err := s.silence(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.message(payload); err != nil {
+			return err
+		}
+	}
+}
+
+// failure is what happened in the other goroutines.
+func (s *stream) failure() error {
+	if err := s.r.flusher.failure(); err != nil {
+		return err
+	}
+	if err := s.replier.failure(); err != nil {
+		return fmt.Errorf("send status: %w", err)
+	}
+	return nil
+}
+
+// silence is called when a read timed out, which is after half of ReceiveTimeout, or was interrupted.
+func (s *stream) silence() error {
+	wire := s.conn.wire
+	switch {
+	case wire.readsOff.Load():
+		wire.resume()
+	case s.asked == wire.received:
+		return fmt.Errorf("%w: nothing heard for %s", ErrTimeout, s.r.cfg.ReceiveTimeout)
+	default:
+		s.asked = wire.received
+		s.replier.force(true)
+	}
+	return nil
+}
+
+func (s *stream) message(payload []byte) error {
+	if len(payload) == 0 {
+		return fmt.Errorf("%w: empty CopyData", protocol.ErrProtocol)
+	}
+	now := time.Now()
+	switch payload[0] {
+	case protocol.TagXLogData:
+		if err := s.xlogData.Decode(payload); err != nil {
+			return err
+		}
+		return s.data(&s.xlogData, now)
+	case protocol.TagKeepalive:
+		if err := s.keepalive.Decode(payload); err != nil {
+			return err
+		}
+		s.alive(&s.keepalive, now)
+		return nil
+	}
+	return fmt.Errorf("%w: unexpected replication message %q", protocol.ErrProtocol, payload[0])
+}
+
+func (s *stream) alive(m *protocol.Keepalive, now time.Time) {
+	s.r.failures = 0
+	s.r.track.heard(m.End, m.SendTime, now)
+	s.noteCaughtUp(m.End)
+	if m.ReplyRequested {
+		s.replier.force(false)
+		s.r.flusher.hurry()
+	}
+}
+
+func (s *stream) noteCaughtUp(end xlog.LSN) {
+	if s.r.pos.LSN >= end {
+		s.r.setState(StateStreaming)
+	}
+}
+
+// data checks a piece of the log and writes it.
+func (s *stream) data(m *protocol.XLogData, now time.Time) error {
+	r := s.r
+	if m.Start != r.pos.LSN {
+		return fmt.Errorf("%w: log at %s, expected at %s", protocol.ErrProtocol, m.Start, r.pos.LSN)
+	}
+	r.failures = 0
+	r.track.heard(m.End, m.SendTime, now)
+	data := r.cutAtStop(m.Data)
+	if err := r.verify(m.Start, data); err != nil {
+		return err
+	}
+	if err := r.cfg.Sink.Write(m.Start, data); err != nil {
+		return sinkError("write", m.Start, err)
+	}
+	r.pos.LSN = m.Start.Add(len(data))
+	r.track.wrote(r.pos.LSN, len(data))
+
+	finished := r.segSize.Number(m.Start) != r.segSize.Number(r.pos.LSN)
+	drained := !s.client.CopyBuffered()
+	lag := m.End.Sub(r.pos.LSN)
+	r.flusher.wrote(r.pos.LSN, drained, lag, finished)
+	if drained && lag < eagerLag {
+		s.replier.moved()
+	}
+	if finished {
+		r.emit(SegmentFinished{End: Position{Timeline: r.pos.Timeline, LSN: r.segSize.RoundDown(r.pos.LSN)}})
+	}
+	s.noteCaughtUp(m.End)
+	return nil
+}
+
+// cutAtStop drops what comes after the end of a segment that lies beyond StopAt, as pg_receivewal does.
+func (r *Receiver) cutAtStop(data []byte) []byte {
+	for end := r.segSize.RoundDown(r.pos.LSN) + xlog.LSN(r.segSize); end < r.pos.LSN.Add(len(data)); end += xlog.LSN(r.segSize) {
+		if r.stopReached(end) {
+			return data[:end.Sub(r.pos.LSN)]
+		}
+	}
+	return data
+}
+
+// endOfTimeline confirms everything and asks where the log goes on.
+func (s *stream) endOfTimeline(ctx context.Context) (*protocol.NextTimeline, error) {
+	if err := s.r.flusher.quiesce(); err != nil {
+		return nil, err
+	}
+	s.replier.force(false)
+	s.replier.finish()
+	release := s.conn.Bind(ctx)
+	next, err := s.client.EndCopyBoth()
+	if cause := release(); cause != nil && err != nil {
+		err = cause
+	}
+	s.conn.SetTimeouts(s.r.cfg.ReceiveTimeout, s.r.cfg.ReceiveTimeout)
+	if err == nil && next == nil {
+		err = fmt.Errorf("%w: the stream ended without a reason at %s", protocol.ErrProtocol, s.r.pos.LSN)
+	}
+	return next, err
+}
+
+// leave ends the stream from our side: everything received becomes durable and is confirmed. What the server still
+// sends is dropped.
+func (s *stream) leave() error {
+	if err := s.r.flusher.quiesce(); err != nil {
+		return err
+	}
+	s.conn.SetTimeouts(farewell, farewell)
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	release := s.conn.Bind(ctx)
+	defer release()
+	s.replier.force(false)
+	s.replier.finish()
+	_, _ = s.client.EndCopyBoth() // whatever it says, we are done
+	return errStop
+}
