@@ -44,9 +44,13 @@ func missing(t testing.TB, err error) {
 	}
 }
 
-// EachMajor runs a subtest for every supported version.
+// EachMajor runs a subtest for every supported version, with -short for DefaultMajor and the newest.
 func EachMajor(t *testing.T, f func(t *testing.T, major int)) {
-	for _, major := range Supported {
+	majors := Supported
+	if testing.Short() {
+		majors = []int{DefaultMajor, Supported[len(Supported)-1]}
+	}
+	for _, major := range majors {
 		t.Run(strconv.Itoa(major), func(t *testing.T) {
 			Require(t, major)
 			f(t, major)
