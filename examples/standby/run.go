@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/walmirror/walmirror/walreceiver"
+	"github.com/walmirror/walmirror/walreceiver/standby"
+)
+
+func newRun() *cobra.Command {
+	var cfg standby.Config
+	var format, level string
+	cmd := &cobra.Command{
+		Use:   "run -D DIR",
+		Short: "Follow the primary until told to end",
+		Long: `Stream the primary's write-ahead log into the standby until told to end by SIGINT or SIGTERM. A lost connection
+and a primary that is down are waited for. Changes of state are logged on standard error.
+
+While it runs no PostgreSQL server starts on the directory; "pg_ctl stop -m fast" ends it too.`,
+		Example: "  standby run -D /data/standby",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := newLogger(cmd.ErrOrStderr(), format, level)
+			if err != nil {
+				return usageError{err}
+			}
+			return follow(cmd, cfg, log)
+		},
+	}
+	dirFlag(cmd, &cfg.Dir)
+	fl := cmd.Flags()
+	fl.StringVar(&cfg.Primary, "primary", "", "connection string or URL (default: primary_conninfo of the directory)")
+	fl.StringVarP(&cfg.Slot, "slot", "S", "", "replication slot (default: primary_slot_name of the directory)")
+	fl.DurationVarP(&cfg.StatusInterval, "status-interval", "s", walreceiver.DefaultStatusInterval, "longest time between two replies to the primary")
+	fl.DurationVar(&cfg.ReceiveTimeout, "receive-timeout", walreceiver.DefaultReceiveTimeout, "give a silent connection up after this time")
+	fl.StringVar(&format, "log-format", "text", "text or json")
+	fl.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
+	var opts slog.HandlerOptions
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log-level: %w", err)
+	}
+	opts.Level = l
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, &opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, &opts)), nil
+	}
+	return nil, fmt.Errorf("--log-format is text or json, not %q", format)
+}
+
+func follow(cmd *cobra.Command, cfg standby.Config, log *slog.Logger) error {
+	cfg.OnEvent = func(e standby.Event) { logEvent(log, e) }
+	s, err := standby.New(cfg)
+	if err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	st := s.Status()
+	log.Info("standby starts", "data_directory", st.DataDirectory, "system_identifier", st.SystemIdentifier,
+		"primary", st.Primary, "slot", st.Slot, "starts", st.Starts)
+	err = s.Run(cmd.Context())
+	st = s.Status()
+	if err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	log.Info("standby ends", "timeline", st.Timeline, "flushed_lsn", st.FlushedLSN.String(),
+		"uptime", time.Since(st.StartedAt).Round(time.Second).String())
+	return nil
+}
+
+// logEvent gives an event the level that an operator expects.
+func logEvent(log *slog.Logger, e standby.Event) {
+	switch e := e.(type) {
+	case walreceiver.SegmentFinished:
+		log.Debug(e.String())
+	case walreceiver.Disconnected:
+		if e.Permanent {
+			log.Error(e.String(), "failures", e.Failures)
+		} else {
+			log.Warn(e.String(), "failures", e.Failures)
+		}
+	case walreceiver.ServerNotice, standby.DiskFull:
+		log.Warn(e.String())
+	default:
+		log.Info(e.String())
+	}
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/walmirror/walmirror/walreceiver/standby"
+)
+
+func newStatus() *cobra.Command {
+	var dir string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status -D DIR",
+		Short: "Show how far the standby is",
+		Long:  "Show what the standby knows about itself, whether \"standby run\" works on the directory or not.",
+		Example: `  standby status -D /data/standby
+  standby status -D /data/standby --json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			st, err := standby.ReadStatus(dir)
+			if err != nil {
+				return fmt.Errorf("status: %w", err)
+			}
+			if asJSON {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				err = enc.Encode(st)
+			} else {
+				err = printStatus(cmd.OutOrStdout(), st, time.Now())
+			}
+			if err == nil && !st.Running {
+				err = errNotRunning
+			}
+			return err
+		},
+	}
+	dirFlag(cmd, &dir)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; names are those of pg_stat_wal_receiver where it has them")
+	return cmd
+}
+
+func printStatus(out io.Writer, st standby.Status, now time.Time) error {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
+	row("state", "%s", st.State)
+	if st.Running {
+		row("process", "%d, running for %s", st.PID, now.Sub(st.StartedAt).Round(time.Second))
+	}
+	row("data directory", "%s", st.DataDirectory)
+	row("system identifier", "%d", st.SystemIdentifier)
+	row("primary", "%s", st.Primary)
+	if st.Server != "" {
+		row("server", "%s", st.Server)
+	}
+	row("slot", "%s", orNone(st.Slot))
+	row("timeline", "%s", st.Timeline)
+	row("received", "%s", st.WrittenLSN)
+	row("flushed", "%s", st.FlushedLSN)
+	row("primary's end", "%s", st.LatestEndLSN)
+	row("lag", "%s, %.1f s", byteCount(st.LagBytes), st.LagSeconds)
+	row("last message sent", "%s", when(st.LastMsgSendTime, now))
+	row("last message received", "%s", when(st.LastMsgRecvTime, now))
+	row("reconnects", "%d", st.Reconnects)
+	row("starts", "%d", st.Starts)
+	if st.Port != 0 {
+		row("port once activated", "%d", st.Port)
+	}
+	if st.LastError != "" {
+		row("last error", "%s: %s", when(st.LastErrorTime, now), st.LastError)
+	}
+	return w.Flush()
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func when(t, now time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return fmt.Sprintf("%s (%s ago)", t.Format(time.DateTime), now.Sub(t).Round(100*time.Millisecond))
+}

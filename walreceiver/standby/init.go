@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package standby
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/walmirror/walmirror/protocol"
+	"github.com/walmirror/walmirror/walreceiver"
+	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/vfs"
+)
+
+// DefaultSlot is the replication slot that Init makes on a PostgreSQL primary. Greenplum's coordinator keeps the log for
+// its standby without one.
+const DefaultSlot = "walmirror"
+
+// ApplicationName is how a standby names itself to a PostgreSQL primary, for synchronous_standby_names and
+// pg_stat_replication, unless the connection string says otherwise. To Greenplum it is gp_walreceiver.
+const ApplicationName = "walmirror"
+
+// InitConfig says which standby to make. Primary and Backup.Dir are needed.
+type InitConfig struct {
+	Primary string // conninfo or URL of the running coordinator
+	// Port is the one on which the standby accepts connections once it is activated; 0 leaves it as the primary's.
+	Port int
+	// Backup refines the snapshot. Its ConnString, CreateSlot, ReuseSlot and Configure are Init's. An empty Slot is
+	// DefaultSlot, but on Greenplum and with NoSlot, where there is none.
+	Backup walreceiver.BackupConfig
+}
+
+// Snapshot is what Init made.
+type Snapshot struct {
+	walreceiver.BackupResult
+	Conninfo string // written as primary_conninfo; it may hold a password
+	Port     int
+	// MissingConfig are configuration files that the primary keeps outside its data directory. Activation needs them.
+	MissingConfig []string
+}
+
+// Init takes a snapshot of the running primary, with the log of every change made meanwhile, and leaves in it what
+// makes it a standby of that primary: standby.signal, primary_conninfo and primary_slot_name. Until everything is
+// durable the directory says that it is incomplete (pgdata.IncompleteMarker) and no server starts on it.
+func Init(ctx context.Context, cfg InitConfig) (Snapshot, error) {
+	flavour, err := flavourOf(ctx, cfg.Primary)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	b := &cfg.Backup
+	b.ConnString = cfg.Primary
+	if flavour == protocol.PostgreSQL {
+		b.ApplicationName = ApplicationName
+		if b.Slot == "" && !b.NoSlot {
+			b.Slot = DefaultSlot
+		}
+	} else {
+		b.ApplicationName = walreceiver.GreenplumApplicationName
+		b.NoSlot = b.Slot == ""
+	}
+	b.CreateSlot, b.ReuseSlot = b.Slot != "", b.Slot != ""
+
+	snap := Snapshot{Port: cfg.Port}
+	if snap.Conninfo, err = primaryConninfo(cfg.Primary, b.ApplicationName); err != nil {
+		return Snapshot{}, err
+	}
+	b.Configure = func(dir string) error { return snap.configure(dir, b.Slot) }
+	result, err := walreceiver.BaseBackup(ctx, *b)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	snap.BackupResult = *result
+	for _, name := range []string{"postgresql.conf", "pg_hba.conf", "pg_ident.conf"} {
+		if _, err := os.Stat(filepath.Join(result.Dir, name)); err != nil {
+			snap.MissingConfig = append(snap.MissingConfig, name)
+		}
+	}
+	return snap, nil
+}
+
+func flavourOf(ctx context.Context, conninfo string) (protocol.Flavour, error) {
+	conn, err := walreceiver.Connect(ctx, conninfo, walreceiver.ConnectOptions{ApplicationName: ApplicationName})
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	return conn.Server().Flavour, nil
+}
+
+// configure turns the copy in dir into a standby (WriteRecoveryConfig in src/fe_utils/recovery_gen.c).
+func (s *Snapshot) configure(dir, slot string) error {
+	settings := []pgdata.Setting{{Name: "primary_conninfo", Value: s.Conninfo}}
+	if slot != "" {
+		settings = append(settings, pgdata.Setting{Name: "primary_slot_name", Value: slot})
+	}
+	if s.Port != 0 {
+		settings = append(settings, pgdata.Setting{Name: "port", Value: strconv.Itoa(s.Port)})
+	}
+	if err := pgdata.SetAutoConf(vfs.OS, dir, settings...); err != nil {
+		return fmt.Errorf("configure the standby: %w", err)
+	}
+	return pgdata.StandbySignal.Create(vfs.OS, dir)
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package standby
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/vfs"
+)
+
+// server is the real server of a data directory, worked through its own pg_ctl.
+type server struct {
+	data       *pgdata.DataDir
+	binDir     string
+	credential *syscall.Credential // nil: as we are
+}
+
+// serverLog is where the server writes until its logging collector starts.
+const serverLog = "walmirror.postgres.log"
+
+// longWait stands for "until the context ends": pg_ctl has no other way to say it.
+const longWait = "2147483"
+
+func newServer(data *pgdata.DataDir, binDir string) (server, error) {
+	s := server{data: data, binDir: binDir}
+	for _, name := range []string{"postgresql.conf", "pg_hba.conf"} {
+		if _, err := os.Stat(filepath.Join(data.Path, name)); errors.Is(err, fs.ErrNotExist) {
+			return s, fmt.Errorf("%s is missing in %s: the primary keeps it elsewhere (SHOW config_file); copy it "+
+				"into the directory", name, data.Path)
+		}
+	}
+	if os.Geteuid() != 0 {
+		return s, nil
+	}
+	info, err := os.Stat(data.Path)
+	if err != nil {
+		return s, err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || owner.Uid == 0 {
+		return s, fmt.Errorf("%s belongs to root, and PostgreSQL does not run as root: give it to the user of the "+
+			"server (chown -R postgres: %s)", data.Path, data.Path)
+	}
+	s.credential = &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid}
+	return s, nil
+}
+
+func (s server) logFile() string { return filepath.Join(s.data.Path, serverLog) }
+
+// running tells whether a postmaster works on the directory.
+func (s server) running() (bool, error) {
+	holder, err := pgdata.ReadPIDFile(vfs.OS, s.data.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && holder.Running(), err
+}
+
+// start runs the server as a standby that has no primary: it replays what is in pg_wal and waits for promotion.
+func (s server) start(ctx context.Context) error {
+	options := []string{"-c primary_conninfo=", "-c primary_slot_name=", "-c restore_command="}
+	if s.data.Dialect.Flavour() != xlog.PostgreSQL {
+		options = append(options, "-c gp_role=dispatch")
+	}
+	return s.pgCtl(ctx, "start", "-l", s.logFile(), "-o", strings.Join(options, " "))
+}
+
+func (s server) promote(ctx context.Context) error { return s.pgCtl(ctx, "promote") }
+
+// pgCtl runs pg_ctl and waits for what it was asked to do. Its words, and the server's where it failed to start, are in
+// the error.
+func (s server) pgCtl(ctx context.Context, args ...string) error {
+	args = append([]string{args[0], "-D", s.data.Path, "-w", "-t", longWait}, args[1:]...)
+	cmd := exec.CommandContext(ctx, filepath.Join(s.binDir, "pg_ctl"), args...)
+	cmd.Dir = s.data.Path
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: s.credential}
+	// The server inherits its output from pg_ctl: a pipe would stay open for as long as it runs.
+	out, err := os.CreateTemp("", "walmirror-pg_ctl-")
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	defer os.Remove(out.Name())
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Run(); err != nil {
+		text, _ := os.ReadFile(out.Name())
+		return fmt.Errorf("pg_ctl %s: %w: %s%s", args[0], err, lastLine(text), s.logHint())
+	}
+	return nil
+}
+
+func (s server) logHint() string {
+	text, err := os.ReadFile(s.logFile())
+	if err != nil || len(text) == 0 {
+		return ""
+	}
+	return "; the server's last words, in " + s.logFile() + ": " + strconv.Quote(lastLine(text))
+}
+
+func lastLine(text []byte) string {
+	text = bytes.TrimSpace(text)
+	return string(text[bytes.LastIndexByte(text, '\n')+1:])
+}

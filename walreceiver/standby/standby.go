@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package standby
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/walmirror/walmirror/walreceiver"
+	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/waldir"
+)
+
+// Config says how a Standby runs. Only Dir is needed: everything else it has from the directory.
+type Config struct {
+	Dir string
+	// Primary replaces primary_conninfo, Slot replaces primary_slot_name.
+	Primary, Slot string
+	// StatusInterval and ReceiveTimeout are walreceiver's.
+	StatusInterval, ReceiveTimeout time.Duration
+	Backoff                        walreceiver.Backoff
+	// OnEvent is called for everything worth a line in a log. May be nil.
+	OnEvent func(Event)
+}
+
+// Standby keeps a standby's directory current. New takes hold of the directory, Run works until it is told to end.
+type Standby struct {
+	cfg    Config
+	data   *pgdata.DataDir
+	lock   *pgdata.Lock
+	events func(Event)
+
+	mu       sync.Mutex // guards what follows
+	receiver *walreceiver.Receiver
+	status   Status
+	lag      lagClock
+}
+
+// New opens the directory that Init made and takes hold of it: postmaster.pid, so that no server starts on it.
+func New(cfg Config) (*Standby, error) {
+	data, err := openStandby(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Standby{cfg: cfg, data: data, events: cfg.OnEvent}
+	if s.events == nil {
+		s.events = func(Event) {}
+	}
+	if s.status, err = statusAtRest(data); err != nil {
+		return nil, err
+	}
+	if err := s.configure(); err != nil {
+		return nil, err
+	}
+	if s.lock, err = data.Lock(s.status.Port); err != nil {
+		return nil, err
+	}
+	old, err := loadStatus(data.Path)
+	if err != nil {
+		old = Status{} // a status that cannot be read is replaced
+	}
+	s.status.Starts = old.Starts + 1
+	s.status.State, s.status.Running, s.status.PID = StateStarting, true, os.Getpid()
+	s.status.StartedAt = time.Now()
+	if err := errors.Join(checkLog(data), s.save()); err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	return s, nil
+}
+
+// configure takes what the caller did not say from the directory.
+func (s *Standby) configure() error {
+	var err error
+	if s.cfg.Primary == "" {
+		if s.cfg.Primary, _, err = s.data.Conf("primary_conninfo"); err != nil {
+			return err
+		}
+		if s.cfg.Primary == "" {
+			return fmt.Errorf("%w: %s has no primary_conninfo; say where the primary is with --primary",
+				ErrNotStandby, s.data.Path)
+		}
+	}
+	if s.cfg.Slot == "" {
+		s.cfg.Slot, _, err = s.data.Conf("primary_slot_name")
+	}
+	return err
+}
+
+// statusAtRest is what the directory alone says.
+func statusAtRest(data *pgdata.DataDir) (Status, error) {
+	st := Status{
+		State: StateStopped, DataDirectory: data.Path, SystemIdentifier: data.SystemID,
+		Timeline: data.Control.CheckPointCopy.ThisTimeLineID,
+	}
+	conninfo, _, err := data.Conf("primary_conninfo")
+	if err != nil {
+		return st, err
+	}
+	st.Primary = walreceiver.RedactConnInfo(conninfo)
+	if st.Slot, _, err = data.Conf("primary_slot_name"); err != nil {
+		return st, err
+	}
+	port, ok, err := data.Conf("port")
+	if ok {
+		st.Port, _ = strconv.Atoi(port)
+	}
+	return st, err
+}
+
+// Run streams until ctx ends or something happens that needs a person. A lost connection, a primary that is down and a
+// full disk are not such things. It lets go of the directory; a Standby runs once.
+func (s *Standby) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var g errgroup.Group
+	g.Go(func() error { return s.keepStatus(ctx) })
+	g.Go(func() error {
+		defer cancel()
+		return s.receiveForever(ctx)
+	})
+	err := g.Wait()
+	s.mu.Lock()
+	s.receiver = nil
+	s.mu.Unlock()
+	s.finish(err)
+	return errors.Join(err, s.save(), s.lock.Close())
+}
+
+func (s *Standby) finish(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.State, s.status.Running = StateStopped, false
+	if err != nil {
+		s.status.State = StateFailed
+		s.status.LastError, s.status.LastErrorTime = err.Error(), time.Now()
+	}
+}
+
+// diskWait is how long a full disk is left alone.
+const diskWait = 5 * time.Second
+
+// receiveForever begins again when the disk was full. Every other failure of the disk is final: what the page cache
+// holds after a failed fsync is not what the disk holds.
+func (s *Standby) receiveForever(ctx context.Context) error {
+	for {
+		err := s.receive(ctx)
+		if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+			return err
+		}
+		s.waiting(err)
+		if sleep(ctx, diskWait) != nil {
+			return nil
+		}
+	}
+}
+
+func (s *Standby) waiting(err error) {
+	s.mu.Lock()
+	s.receiver = nil
+	s.status.State = StateWaiting
+	s.status.LastError, s.status.LastErrorTime = err.Error(), time.Now()
+	s.mu.Unlock()
+	s.events(DiskFull{Err: err, RetryIn: diskWait})
+}
+
+// receive opens pg_wal and streams into it from the start of its newest segment.
+func (s *Standby) receive(ctx context.Context) error {
+	wal, err := waldir.Open(waldir.Config{Path: s.data.WALPath(), SegmentSize: s.data.SegmentSize})
+	if err != nil {
+		return err
+	}
+	r, err := walreceiver.New(s.receiverConfig(wal))
+	if err != nil {
+		return errors.Join(err, wal.Close())
+	}
+	s.mu.Lock()
+	s.receiver = r
+	s.mu.Unlock()
+	return errors.Join(r.Run(ctx), wal.Close())
+}
+
+func (s *Standby) receiverConfig(wal *waldir.Dir) walreceiver.Config {
+	return walreceiver.Config{
+		ConnString:     s.cfg.Primary,
+		Slot:           s.cfg.Slot,
+		Sink:           wal,
+		SystemID:       s.data.SystemID,
+		SegmentSize:    s.data.SegmentSize,
+		StatusInterval: s.cfg.StatusInterval,
+		ReceiveTimeout: s.cfg.ReceiveTimeout,
+		Backoff:        s.cfg.Backoff,
+		OnEvent:        func(e walreceiver.Event) { s.events(e) },
+		Verify:         &walreceiver.VerifyConfig{Dialect: s.data.Dialect},
+	}
+}
+
+// Event is something that happened: one of the events of package walreceiver, or a DiskFull. Its String is a line for a
+// log.
+type Event = fmt.Stringer
+
+// DiskFull tells that the disk is full and when receiving begins again.
+type DiskFull struct {
+	Err     error
+	RetryIn time.Duration
+}
+
+func (e DiskFull) String() string {
+	return fmt.Sprintf("the disk is full: %v; next attempt in %s", e.Err, e.RetryIn)
+}
