@@ -28,7 +28,7 @@ func (r *Reader) fail(kind error, at LSN, err error) error {
 	if r.last == 0 {
 		r.began, r.resume = false, 0
 	}
-	r.pageEnd = r.pos
+	r.pageEnd, r.winLSN = r.pos, r.pos
 	return e
 }
 
@@ -47,10 +47,12 @@ func (r *Reader) noMore(err error) error {
 
 // badPage is the answer to a page header that fails its checks.
 func (r *Reader) badPage(page LSN, h *PageHeader, err error) error {
-	blank := *h == PageHeader{}
+	blank, empty := *h == PageHeader{}, allZero(r.restOfPage(r.pos, page))
 	switch {
-	case blank && !allZero(r.restOfPage(r.pos, page)):
+	case blank && !empty:
 		return r.fail(ErrTorn, page, errors.New("page header is zero, but the page is not"))
+	case !blank && empty:
+		return r.fail(ErrTorn, page, fmt.Errorf("nothing follows a bad page header: %w", err))
 	case !blank && !r.recycled(page, h):
 		return r.corrupt(page, err)
 	case len(r.asm) > 0 || r.skip > 0:
@@ -110,16 +112,16 @@ func (r *Reader) badContinuation(page LSN, h *PageHeader, err error) error {
 	return r.corrupt(page, err)
 }
 
-// wrongChecksum is the answer to a record with a wrong CRC. It is torn when its last bytes were not written; fewer
-// zeros than a record header has are no evidence of that.
-func (r *Reader) wrongChecksum(raw []byte, next LSN) error {
+// wrongRecord is the answer to a record that fails a check. got is as much of it as was looked at, and next the position
+// after that. It is torn when the last bytes of got were not written, nor anything after them in the page; fewer zeros
+// than a record header has are no evidence of that.
+func (r *Reader) wrongRecord(got []byte, next LSN, err error) error {
 	at, page := r.recLSN, (next-1)&^(r.page-1)
 	if len(r.asm) > 0 {
 		at = next - 1
 	}
 	rest := r.restOfPage(next, page)
-	err := errors.New("incorrect resource manager data checksum in record")
-	if missing := trailingZeros(raw); missing > 0 && allZero(rest) && missing+len(rest) >= RecordHeaderSize {
+	if missing := trailingZeros(got); missing > 0 && allZero(rest) && missing+len(rest) >= RecordHeaderSize {
 		return r.fail(ErrTorn, at, err)
 	}
 	return r.corrupt(at, err)

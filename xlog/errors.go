@@ -16,11 +16,13 @@ var (
 	// ends cleanly.
 	ErrZeroed = errors.New("end of WAL: nothing was written here")
 	// ErrTorn: something began to be written and its end is missing: a record or a page header that stops at the end
-	// of the source or before a page that is zero or recycled; a record with a wrong checksum whose last bytes, and
-	// all after them in its page, are zero; a hole of zeros with bytes after it. This is how a crash leaves the log.
+	// of the source or before a page that is zero, recycled, or prepared and not filled; a record that fails a check
+	// while its last bytes, and all after them in its page, are zero; a page that is zero but for a bad header; a hole
+	// of zeros with bytes after it. This is how a crash leaves the log.
 	ErrTorn = errors.New("end of WAL: torn record")
 	// ErrCorrupt: bytes that no server writes: a page header, a record header, a chain or a checksum that is wrong
-	// in any other way.
+	// in any other way. A write that was torn inside a page of a recycled segment leaves old records in the place of
+	// zeros and looks no different from this.
 	ErrCorrupt = errors.New("corrupt WAL")
 	// ErrIO: the source failed to read. The source's error is in the chain too.
 	ErrIO = errors.New("cannot read WAL")

@@ -172,15 +172,17 @@ func (r *Reader) whole() []byte {
 	return r.win[i : i+n : i+n]
 }
 
+var errWrongCRC = errors.New("incorrect resource manager data checksum in record")
+
 // accept checks a whole record and makes it the current one. next is the position after its last byte.
 func (r *Reader) accept(raw []byte, next LSN) (*Record, error) {
 	rec := &r.rec
 	_ = rec.RecordHeader.Decode(raw) // as long as a header
 	if err := r.checkHeader(&rec.RecordHeader); err != nil {
-		return nil, r.corrupt(r.recLSN, err)
+		return nil, r.wrongRecord(raw[:RecordHeaderSize], next-LSN(len(raw))+RecordHeaderSize, err)
 	}
 	if RecordCRC(raw) != rec.CRC {
-		return nil, r.wrongChecksum(raw, next)
+		return nil, r.wrongRecord(raw, next, errWrongCRC)
 	}
 	if r.overwritten != 0 {
 		if err := r.checkOverwrite(raw); err != nil {
@@ -301,7 +303,7 @@ func (r *Reader) learnLength() error {
 	case n == 0:
 		return r.noRecord()
 	case n < RecordHeaderSize || n > r.cfg.MaxRecord:
-		return r.corrupt(r.recLSN, fmt.Errorf("invalid record length: wanted %d to %d, got %d",
+		return r.wrongRecord(r.asm, r.pos, fmt.Errorf("invalid record length: wanted %d to %d, got %d",
 			RecordHeaderSize, r.cfg.MaxRecord, n))
 	}
 	r.recLen = n
@@ -313,7 +315,7 @@ func (r *Reader) checkEarly() error {
 	var h RecordHeader
 	_ = h.Decode(r.asm) // as long as a header
 	if err := r.checkHeader(&h); err != nil {
-		return r.corrupt(r.recLSN, err)
+		return r.wrongRecord(r.asm, r.pos, err)
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ type Record struct {
 	Timeline TimelineID // of the page the record begins on
 
 	// Raw is the whole record, header included and page headers taken out. It belongs to the Reader and is valid
-	// until its next Next, Feed or Seek.
+	// until its next Next or Feed.
 	Raw []byte
 
 	dialect *Dialect

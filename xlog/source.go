@@ -100,11 +100,15 @@ func (s *historySource) readAt(p []byte, lsn LSN) (int, error) {
 
 // readTimeline reads from one timeline, up to where the log left it.
 func (s *historySource) readTimeline(tli TimelineID, p []byte, lsn LSN) (int, error) {
-	if end, _, ok := s.hist.SwitchPoint(tli); ok && end.Sub(lsn) < int64(len(p)) && s.size.Number(end) == s.size.Number(lsn) {
+	if end, _, ok := s.hist.SwitchPoint(tli); ok && end.Sub(lsn) < int64(len(p)) {
 		if end <= lsn {
 			return 0, io.EOF
 		}
-		p = p[:end.Sub(lsn)]
+		n, err := s.src.ReadAt(tli, p[:end.Sub(lsn)], lsn)
+		if err == nil {
+			err = io.EOF
+		}
+		return n, err
 	}
 	return s.src.ReadAt(tli, p, lsn)
 }
