@@ -52,9 +52,8 @@ func ParseRecording(b []byte) (Recording, error) {
 // the answer follows when the client has ended its side, unless the recording goes on with an error.
 func (s *Session) Replay(rec Recording, copyData func(s *Session, n int)) {
 	s.t.Helper()
-	if _, err := s.Backend.ReceiveStartup(); err != nil {
-		s.fail("startup: %v", err)
-	}
+	_, err := s.Backend.ReceiveStartup()
+	s.check(err, "startup")
 	s.Backend.SetPhase(protocol.PhaseCommand)
 	copies := 0
 	for i, answer := range rec.Answers {
@@ -82,9 +81,7 @@ func (s *Session) Replay(rec Recording, copyData func(s *Session, n int)) {
 // message sends a message as it was recorded.
 func (s *Session) message(m Message) {
 	s.t.Helper()
-	if err := protocol.NewFrameWriter(s.Conn).Write(m.Type, m.Body, nil); err != nil {
-		s.fail("sending %q: %v", m.Type, err)
-	}
+	s.check(protocol.NewFrameWriter(s.Conn).Write(m.Type, m.Body, nil), "sending a recorded message")
 }
 
 // untilCopyDone waits for the client to end the stream, unless the server did so first: a result with the next timeline

@@ -5,8 +5,8 @@ package protocoltest
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +21,7 @@ import (
 const patience = 30 * time.Second
 
 // Session is the server's end of one connection. Its methods fail the test when the client does something else than
-// the script expects, and end the script.
+// the script expects, and end the script. A client that closes the connection ends the script too; that is no failure.
 type Session struct {
 	Conn    net.Conn
 	Backend *protocol.Backend
@@ -149,28 +149,42 @@ func (s *Session) fail(format string, args ...any) {
 	panic(errEnd)
 }
 
+// check ends the script when err is not nil. It fails the test unless the client is gone.
+func (s *Session) check(err error, doing string) {
+	s.t.Helper()
+	if err == nil {
+		return
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, protocol.ErrProtocol) {
+		s.fail("%s: %v", doing, err)
+	}
+	panic(errEnd)
+}
+
 // Startup takes the client's startup packet without asking for a password and says that the server is ready. It
 // refuses encryption.
 func (s *Session) Startup() map[string]string {
 	s.t.Helper()
-	msg, err := s.Backend.ReceiveStartup()
-	for err == nil {
-		startup, ok := msg.(*pgproto3.StartupMessage)
-		if ok {
-			s.Send(&pgproto3.AuthenticationOk{})
-			for name, value := range s.Parameters {
-				s.Send(&pgproto3.ParameterStatus{Name: name, Value: value})
-			}
-			s.Send(&pgproto3.BackendKeyData{ProcessID: 1, SecretKey: 1})
-			s.Backend.SetPhase(protocol.PhaseCommand)
-			s.Ready()
+	for {
+		msg, err := s.Backend.ReceiveStartup()
+		s.check(err, "startup")
+		if startup, ok := msg.(*pgproto3.StartupMessage); ok {
+			s.welcome()
 			return startup.Parameters
 		}
 		s.Raw([]byte{'N'})
-		msg, err = s.Backend.ReceiveStartup()
 	}
-	s.fail("startup: %v", err)
-	return nil
+}
+
+func (s *Session) welcome() {
+	s.t.Helper()
+	s.Send(&pgproto3.AuthenticationOk{})
+	for name, value := range s.Parameters {
+		s.Send(&pgproto3.ParameterStatus{Name: name, Value: value})
+	}
+	s.Send(&pgproto3.BackendKeyData{ProcessID: 1, SecretKey: 1})
+	s.Backend.SetPhase(protocol.PhaseCommand)
+	s.Ready()
 }
 
 // Receive returns the client's next message; valid until the next one.
@@ -178,26 +192,16 @@ func (s *Session) Receive() pgproto3.FrontendMessage {
 	s.t.Helper()
 	s.Conn.SetReadDeadline(time.Now().Add(patience))
 	msg, err := s.Backend.Receive()
-	if err != nil {
-		s.fail("waiting for a message: %v", err)
-	}
+	s.check(err, "waiting for a message")
 	return msg
 }
 
 // Command returns the client's next command. It skips what a client may still send after a COPY has ended. When the
-// client says goodbye or closes the connection, the script ends.
+// client says goodbye, the script ends.
 func (s *Session) Command() protocol.Command {
 	s.t.Helper()
 	for {
-		s.Conn.SetReadDeadline(time.Now().Add(patience))
-		msg, err := s.Backend.Receive()
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
-			panic(errEnd)
-		}
-		if err != nil {
-			s.fail("waiting for a command: %v", err)
-		}
-		switch msg := msg.(type) {
+		switch msg := s.Receive().(type) {
 		case *pgproto3.Query:
 			cmd, err := s.Server.Parse(msg.String)
 			if err != nil {
@@ -224,17 +228,14 @@ func (s *Session) Expect(cmd protocol.Command) {
 // Send sends a message.
 func (s *Session) Send(msg pgproto3.BackendMessage) {
 	s.t.Helper()
-	if err := s.Backend.Send(msg); err != nil {
-		s.fail("sending %T: %v", msg, err)
-	}
+	s.check(s.Backend.Send(msg), "sending a message")
 }
 
 // Raw sends bytes.
 func (s *Session) Raw(b []byte) {
 	s.t.Helper()
-	if _, err := s.Conn.Write(b); err != nil {
-		s.fail("sending %d bytes: %v", len(b), err)
-	}
+	_, err := s.Conn.Write(b)
+	s.check(err, "sending bytes")
 }
 
 // Ready says that the server waits for a command.
@@ -272,9 +273,7 @@ func (s *Session) Notice(e protocol.Error) { s.report('N', e) }
 
 func (s *Session) report(typ byte, e protocol.Error) {
 	s.t.Helper()
-	if err := protocol.NewFrameWriter(s.Conn).Write(typ, e.Append(nil), nil); err != nil {
-		s.fail("sending %v: %v", &e, err)
-	}
+	s.message(Message{typ, e.Append(nil)})
 }
 
 // CopyBoth begins streaming.
