@@ -69,14 +69,6 @@ func (d *Dir) temp(name string) string {
 	return tempPrefix + name
 }
 
-// preparedName is what a segment is called before its first byte.
-func (d *Dir) preparedName(segment string) string {
-	if d.cfg.Partial {
-		return segment + aheadSuffix
-	}
-	return tempPrefix + segment
-}
-
 // openName is what a segment is called while it is received.
 func (d *Dir) openName(segment string) string {
 	if d.cfg.Partial {

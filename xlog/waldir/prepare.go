@@ -5,19 +5,21 @@ package waldir
 import (
 	"errors"
 	"sync"
-
-	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
 // preparer makes the file of the next segment before it is needed, one at a time.
 type preparer struct {
 	dir *Dir
 
-	mu   sync.Mutex
-	name string // segment being prepared or ready; "" when there is none
-	file vfs.File
-	err  error
-	done chan struct{} // closed when file or err is set
+	mu  sync.Mutex
+	job *preparation // nil: none
+}
+
+type preparation struct {
+	segment string
+	done    chan struct{} // closed when the rest is set
+	file    segmentFile
+	err     error
 }
 
 func newPreparer(d *Dir) *preparer { return &preparer{dir: d} }
@@ -26,74 +28,53 @@ func newPreparer(d *Dir) *preparer { return &preparer{dir: d} }
 func (p *preparer) ask(segment string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.name != "" {
+	if p.job != nil {
 		return
 	}
-	done := make(chan struct{})
-	p.name, p.file, p.err, p.done = segment, nil, nil, done
+	job := &preparation{segment: segment, done: make(chan struct{})}
+	p.job = job
 	go func() {
-		defer close(done)
-		f, err := p.prepare(segment)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.file, p.err = f, err
+		defer close(job.done)
+		job.file, job.err = p.dir.openSegmentFile(segment)
 	}()
 }
 
-// prepare makes a file of a segment's length. In a data directory it is synced, because PostgreSQL must never find a
-// shorter one under a segment's name.
-func (p *preparer) prepare(segment string) (vfs.File, error) {
-	f, err := p.dir.openFull(p.dir.preparedName(segment))
-	if err != nil {
-		return nil, errors.Join(err, p.remove(segment))
+// take hands over the file for the segment; it waits for one that is under way and makes one that nobody asked for
+// or that could not be made before.
+func (p *preparer) take(segment string) (segmentFile, error) {
+	job := p.release()
+	if job != nil && job.segment == segment && job.err == nil {
+		return job.file, nil
 	}
-	if p.dir.cfg.Partial || p.dir.cfg.NoSync {
-		return f, nil
+	if err := p.discard(job); err != nil {
+		return segmentFile{}, err
 	}
-	if err := f.Sync(); err != nil {
-		return nil, errors.Join(err, f.Close(), p.remove(segment))
-	}
-	return f, nil
-}
-
-// take hands over the file for the segment; it waits for one that is under way and makes one that nobody asked for.
-func (p *preparer) take(segment string) (vfs.File, error) {
-	name, f, err := p.release()
-	if name == segment && err == nil {
-		return f, nil
-	}
-	if name != "" && name != segment && err == nil {
-		if err := errors.Join(f.Close(), p.remove(name)); err != nil {
-			return nil, err
-		}
-	}
-	return p.prepare(segment)
+	return p.dir.openSegmentFile(segment)
 }
 
 // release waits for what is under way and forgets it.
-func (p *preparer) release() (name string, f vfs.File, err error) {
-	p.mu.Lock()
-	done := p.done
-	p.mu.Unlock()
-	if done != nil {
-		<-done
-	}
+func (p *preparer) release() *preparation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	name, f, err = p.name, p.file, p.err
-	p.name, p.file, p.err, p.done = "", nil, nil, nil
-	return name, f, err
+	job := p.job
+	p.job = nil
+	if job != nil {
+		<-job.done
+	}
+	return job
 }
 
-func (p *preparer) remove(segment string) error {
-	return p.dir.removeIfExists(p.dir.file(p.dir.preparedName(segment)))
-}
-
-// close removes a prepared file that was not used.
-func (p *preparer) close() error {
-	name, f, err := p.release()
-	if name == "" || err != nil {
+// discard removes a prepared file that is not used; one that was there before stays.
+func (p *preparer) discard(job *preparation) error {
+	if job == nil || job.err != nil {
 		return nil
 	}
-	return errors.Join(f.Close(), p.remove(name))
+	err := job.file.Close()
+	if job.file.fresh {
+		err = errors.Join(err, p.dir.removeIfExists(p.dir.file(job.file.name)))
+	}
+	return err
 }
+
+// drop discards what is prepared.
+func (p *preparer) drop() error { return p.discard(p.release()) }

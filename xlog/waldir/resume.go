@@ -171,11 +171,11 @@ func (d *Dir) findDataResume(found listing) error {
 func (d *Dir) unfinishedFrom(best position, content map[position]segmentContent, marked map[string]bool) xlog.SegmentNumber {
 	n := best.number
 	complete := func(n xlog.SegmentNumber) bool { return marked[d.size.Name(best.tli, n)] }
-	if complete(n) && content[position{best.tli, n + 1}] == empty {
+	if next, exists := content[position{best.tli, n + 1}]; complete(n) && exists && next == empty {
 		return n + 1
 	}
 	for range maxUnfinished {
-		if content[position{best.tli, n - 1}] != received || complete(n-1) {
+		if _, exists := content[position{best.tli, n - 1}]; !exists || complete(n-1) {
 			break
 		}
 		n--
@@ -196,7 +196,7 @@ func (p position) after(o position) bool {
 type segmentContent uint8
 
 const (
-	foreign  segmentContent = iota // no file, or recycled and not yet overwritten, or of a wrong length
+	foreign  segmentContent = iota // recycled and not yet overwritten, or of a wrong length
 	empty                          // nothing but zeros was written
 	received                       // begins with the segment's own address
 )

@@ -29,44 +29,74 @@ type segment struct {
 	pending  xlog.LSN // end as the running Sync saw it
 	close    bool     // sealed as the running Sync saw it
 	synced   xlog.LSN // bytes up to here were fsynced
+	named    bool     // a crash leaves it NAME.partial or better
 	finished bool     // full, synced, and named or marked so
 }
 
-// openSegment makes or reopens the file of the segment that holds pos and makes it current.
+// openSegment makes the file of the segment that starts or goes on at pos the current one.
 func (d *Dir) openSegment(tli xlog.TimelineID, pos xlog.LSN) error {
 	number := d.size.Number(pos)
-	seg := &segment{tli: tli, number: number, name: d.size.Name(tli, number), end: pos, synced: pos}
-	if err := d.openExisting(seg); errors.Is(err, fs.ErrNotExist) {
-		err = d.openPrepared(seg)
-		if err != nil {
-			return fmt.Errorf("could not make segment %s: %w", seg.name, err)
-		}
-	} else if err != nil {
-		return fmt.Errorf("could not open segment %s: %w", seg.name, err)
+	name := d.size.Name(tli, number)
+	f, err := d.prep.take(name)
+	if err != nil {
+		return fmt.Errorf("could not open segment %s: %w", name, err)
+	}
+	seg := &segment{
+		tli: tli, number: number, name: name,
+		file: f.File, fresh: f.fresh, current: f.name,
+		end: pos, synced: pos, named: f.name == d.openName(name) && !d.cfg.Partial,
+	}
+	if err := d.publishFirst(seg); err != nil {
+		return errors.Join(err, seg.file.Close())
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.cur = seg
 	d.unfinished = append(d.unfinished, seg)
-	d.dirty, d.stuck = true, false
 	return nil
 }
 
-// openExisting opens the file that an earlier run left under the name of a segment being received. Its content
-// stays until it is overwritten with the same bytes, so that a crash in between loses nothing. A length that is not
-// the segment's is corrected; a file that is longer belongs to something else and is moved aside.
-func (d *Dir) openExisting(seg *segment) error {
+// publishFirst gives a segment its name at once when no older one has to be finished before.
+func (d *Dir) publishFirst(seg *segment) error {
 	name := d.openName(seg.name)
+	if seg.current == name || d.countUnfinished() > 0 {
+		return nil
+	}
+	return d.rename(seg, name, nil)
+}
+
+// segmentFile is the open file of a segment that is going to be written.
+type segmentFile struct {
+	vfs.File
+	name  string // in the directory
+	fresh bool   // it was made just now
+}
+
+// openSegmentFile opens what an earlier run left of a segment, or makes its file.
+func (d *Dir) openSegmentFile(segment string) (segmentFile, error) {
+	f, err := d.openExisting(d.openName(segment))
+	if d.cfg.Partial && errors.Is(err, fs.ErrNotExist) {
+		f, err = d.openExisting(segment + aheadSuffix)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.create(segment)
+	}
+	return f, err
+}
+
+// openExisting opens a file that an earlier run left. Its content stays until it is overwritten with the same bytes,
+// so that a crash in between loses nothing. A length that is not a segment's is corrected; a file that is longer
+// belongs to something else and is moved aside.
+func (d *Dir) openExisting(name string) (segmentFile, error) {
 	st, err := d.fs.Stat(d.file(name))
 	if err != nil {
-		return err
+		return segmentFile{}, err
 	}
 	if st.Size() > int64(d.size) {
-		return d.moveAside(name)
+		return segmentFile{}, d.moveAside(name)
 	}
-	seg.file, err = d.openFull(name)
-	seg.current = name
-	return err
+	f, err := d.openFull(name)
+	return segmentFile{File: f, name: name}, err
 }
 
 // moveAside gives the file another name and reports fs.ErrNotExist for the old one.
@@ -76,6 +106,37 @@ func (d *Dir) moveAside(name string) error {
 	}
 	d.addProblem(fmt.Errorf("segment file %q is longer than a segment: renamed to %q", name, name+asideSuffix))
 	return fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+}
+
+// create makes the file of a segment. In a data directory it has its final name when this returns, durably and with
+// its full length, so that names of later segments are never found without it.
+func (d *Dir) create(segment string) (segmentFile, error) {
+	if d.cfg.Partial {
+		name := segment + aheadSuffix
+		f, err := d.openFull(name)
+		if err != nil {
+			return segmentFile{}, errors.Join(err, d.removeIfExists(d.file(name)))
+		}
+		return segmentFile{f, name, true}, nil
+	}
+	temp := d.temp(segment)
+	f, err := d.openFull(temp)
+	if err == nil && !d.cfg.NoSync {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = d.fs.Rename(d.file(temp), d.file(segment))
+	}
+	if err != nil {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
+		return segmentFile{}, errors.Join(err, d.removeIfExists(d.file(temp)))
+	}
+	if err := d.syncDir(d.cfg.Path); err != nil {
+		return segmentFile{}, errors.Join(d.failed(err), f.Close())
+	}
+	return segmentFile{f, segment, true}, nil
 }
 
 // openFull opens or creates a file and sees to it that it has a segment's length.
@@ -88,40 +149,4 @@ func (d *Dir) openFull(name string) (vfs.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
-}
-
-// openPrepared takes the prepared file. It gets the name of a segment being received at once, except in an archive
-// where an older segment is still to be finished.
-func (d *Dir) openPrepared(seg *segment) error {
-	var err error
-	seg.file, err = d.prep.take(seg.name)
-	if err != nil {
-		return err
-	}
-	seg.current, seg.fresh = d.preparedName(seg.name), true
-	if d.cfg.Partial && d.anyUnfinished() {
-		return nil
-	}
-	if err := d.rename(seg, d.openName(seg.name)); err != nil {
-		return errors.Join(err, seg.file.Close())
-	}
-	return nil
-}
-
-func (d *Dir) anyUnfinished() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.unfinished) > 0
-}
-
-// rename gives the segment's file another name. It is durable after the directory is synced.
-func (d *Dir) rename(seg *segment, name string) error {
-	if err := d.fs.Rename(d.file(seg.current), d.file(name)); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	seg.current = name
-	d.dirty = true
-	return nil
 }

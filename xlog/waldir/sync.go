@@ -22,14 +22,15 @@ func (d *Dir) sync() (xlog.LSN, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, seg := range d.batch {
-		if err := d.syncSegment(seg); err != nil {
+	for i, seg := range d.batch {
+		if err := d.syncSegment(seg, d.batch[:i]); err != nil {
 			return 0, err
 		}
 	}
 	if err := d.syncNames(); err != nil {
 		return 0, err
 	}
+	setNamed(d.batch)
 	d.dropFinished()
 	return d.acknowledge(end), nil
 }
@@ -45,7 +46,7 @@ func (d *Dir) collect() (xlog.LSN, error) {
 	for _, seg := range d.batch {
 		seg.pending, seg.close = seg.end, seg.sealed
 	}
-	if d.stuck {
+	if d.cur == nil && d.started && !d.cfg.Partial {
 		// Without the next file Resume would go back to the start of the full segment, which the server may have
 		// removed once it heard of the segment's end.
 		return max(d.durable, d.pos-1), nil
@@ -53,8 +54,8 @@ func (d *Dir) collect() (xlog.LSN, error) {
 	return d.pos, nil
 }
 
-// syncSegment syncs one segment, and gives it the name or the mark that is due: every older one has its own.
-func (d *Dir) syncSegment(seg *segment) error {
+// syncSegment syncs one segment, and gives it the name or the mark that is due; the older ones have theirs.
+func (d *Dir) syncSegment(seg *segment, older []*segment) error {
 	if seg.pending > seg.synced {
 		if err := d.syncFile(seg); err != nil {
 			return err
@@ -65,23 +66,48 @@ func (d *Dir) syncSegment(seg *segment) error {
 	case seg.finished:
 		return nil
 	case full:
-		return d.finish(seg)
+		return d.finish(seg, older)
 	case seg.current != d.openName(seg.name):
-		return d.rename(seg, d.openName(seg.name))
+		return d.rename(seg, d.openName(seg.name), older)
 	}
 	return nil
 }
 
 // finish gives a full and synced segment its last name in an archive, its mark in a data directory.
-func (d *Dir) finish(seg *segment) error {
+func (d *Dir) finish(seg *segment, older []*segment) error {
 	var err error
 	if d.cfg.Partial {
-		err = d.rename(seg, seg.name)
+		err = d.rename(seg, seg.name, older)
 	} else {
 		err = d.mark(seg.name)
 	}
 	seg.finished = err == nil
 	return err
+}
+
+// rename gives a segment of an archive its next name, durable after syncNames. Before that the one it follows must
+// have a durable name: were a segment found and the one before it not, nothing would tell that it is missing.
+func (d *Dir) rename(seg *segment, name string, older []*segment) error {
+	if n := len(older); n > 0 && !older[n-1].named {
+		if err := d.syncNames(); err != nil {
+			return err
+		}
+		setNamed(older)
+	}
+	if err := d.fs.Rename(d.file(seg.current), d.file(name)); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	seg.current = name
+	d.dirty = true
+	return nil
+}
+
+func setNamed(segments []*segment) {
+	for _, seg := range segments {
+		seg.named = true
+	}
 }
 
 func (d *Dir) syncFile(seg *segment) error {

@@ -98,7 +98,7 @@ type Dir struct {
 	size xlog.SegmentSize
 	lock io.Closer
 
-	cur  *segment // owner: Begin and Write; nil between segments
+	cur  *segment // owner: Begin and Write, which change it under mu; nil between segments
 	prep *preparer
 	comp *compressor // nil without compression
 	read reader
@@ -111,7 +111,6 @@ type Dir struct {
 	tli        xlog.TimelineID // timeline being written
 	pos        xlog.LSN        // next Write starts here
 	durable    xlog.LSN        // what the last Sync returned
-	stuck      bool            // data directory: the file after the last full segment could not be made
 	unfinished []*segment      // written or being written, oldest first
 	dirty      bool            // names changed since the directory was synced
 	dirtyMarks bool            // the same of archive_status
@@ -264,7 +263,7 @@ func (d *Dir) Close() error {
 	if closed {
 		return ErrClosed
 	}
-	err = errors.Join(err, d.prep.close(), d.closeFiles())
+	err = errors.Join(err, d.prep.drop(), d.closeFiles())
 	if d.comp != nil {
 		err = errors.Join(err, d.comp.close())
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,24 +21,26 @@ const (
 	testStart = xlog.LSN(5 * testSize)
 )
 
-// testWAL makes n bytes of stand-in WAL from lsn on: noise that depends on the position and the timeline's number
-// alone, with the page address where the first page header of a segment has it.
+// testWAL is n bytes of stand-in WAL from lsn on: noise that depends on the position and the timeline alone, with
+// the page address where the first page header of a segment has it.
 func testWAL(tli xlog.TimelineID, lsn xlog.LSN, n int) []byte {
-	p := make([]byte, n)
-	for i := range p {
-		at := lsn.Add(i)
-		p[i] = wordAt(tli, at&^7)[at&7]
-	}
-	return p
+	from := int(lsn - testStart)
+	return testStreams[tli]()[from : from+n : from+n]
 }
 
-func wordAt(tli xlog.TimelineID, at xlog.LSN) (word [8]byte) {
-	v := uint64(testSize.RoundDown(at))
-	if testSize.Offset(at) != pageAddressOffset {
-		v = rand.New(rand.NewPCG(uint64(tli), uint64(at))).Uint64() | 1
-	}
-	binary.NativeEndian.PutUint64(word[:], v)
-	return word
+// testStreams are 16 segments of each timeline from testStart on.
+var testStreams = map[xlog.TimelineID]func() []byte{1: testStream(1), 2: testStream(2), 3: testStream(3)}
+
+func testStream(tli xlog.TimelineID) func() []byte {
+	return sync.OnceValue(func() []byte {
+		p := make([]byte, 16*int(testSize))
+		rng := rand.NewChaCha8([32]byte{byte(tli)})
+		rng.Read(p)
+		for at := 0; at < len(p); at += int(testSize) {
+			binary.NativeEndian.PutUint64(p[at+pageAddressOffset:], uint64(testStart.Add(at)))
+		}
+		return p
+	})
 }
 
 func openTest(t testing.TB, cfg Config) *Dir {

@@ -43,7 +43,7 @@ func (d *Dir) leave(tli xlog.TimelineID, lsn xlog.LSN) error {
 	if _, err := d.sync(); err != nil {
 		return err
 	}
-	if err := d.prep.close(); err != nil {
+	if err := d.prep.drop(); err != nil {
 		return err
 	}
 	if err := d.removeAhead(tli, d.size.Number(lsn)); err != nil {
@@ -54,7 +54,7 @@ func (d *Dir) leave(tli xlog.TimelineID, lsn xlog.LSN) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.started, d.tli, d.pos, d.durable, d.stuck = true, tli, lsn, lsn, false
+	d.started, d.tli, d.pos, d.durable = true, tli, lsn, lsn
 	return nil
 }
 
@@ -143,11 +143,7 @@ func (d *Dir) nextSegment(pos xlog.LSN) error {
 	if d.cfg.Partial {
 		return nil
 	}
-	err := d.openSegment(d.tli, pos)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.stuck = err != nil
-	return err
+	return d.openSegment(d.tli, pos)
 }
 
 func (d *Dir) countUnfinished() int {
