@@ -268,7 +268,7 @@ func (to *takeover) check(t *testing.T) {
 		t.Logf("pg_checksums 15 does not read the control file of %d", to.primary.Major)
 		return
 	}
-	out, err = to.primary.Command(t.Context(), "pg_checksums", "--check", "-D", to.dir).CombinedOutput()
+	out, err := to.primary.Command(t.Context(), "pg_checksums", "--check", "-D", to.dir).CombinedOutput()
 	require.NoError(t, err, "pg_checksums: %s", out)
 	t.Logf("pg_checksums is clean: %s", lastWords(out))
 }
