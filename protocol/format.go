@@ -49,8 +49,8 @@ func (p *printer) word(cond bool, w string) {
 	}
 }
 
-// identifier adds a quoted identifier. The scanner has no way to write a quote inside one, and cuts off what is
-// longer than 63 bytes.
+// identifier adds a quoted identifier. Many servers' scanners have no way to write a quote inside one, and all cut off
+// what is longer than 63 bytes.
 func (p *printer) identifier(what, name string) {
 	if name == "" || len(name) > maxIdentifier || strings.ContainsAny(name, "\"\x00") {
 		p.fail("%s %q cannot be written", what, name)

@@ -15,8 +15,11 @@ func Parse(text string) (Command, error) { return Server{}.Parse(text) }
 // that server.
 func (s Server) Parse(text string) (Command, error) {
 	p := parser{scanner{server: s, rest: text}}
-	// A first token that cannot be read belongs to another language, and so does any other token but a command.
-	if err := p.advance(); err != nil || p.tok.kind != tokenKeyword || commands[p.tok.text] == nil {
+	err := p.advance()
+	if err != nil && p.openQuote() {
+		return nil, err
+	}
+	if err != nil || p.tok.kind != tokenKeyword || commands[p.tok.text] == nil {
 		return SQL{Text: text}, nil
 	}
 	command := commands[p.tok.text]

@@ -34,8 +34,8 @@ type token struct {
 }
 
 // scanner cuts a command into tokens as repl_scanner.l does in the last minor release of each version: keywords are in
-// capitals, there are no comments, a string has no escapes but a doubled quote, and an identifier in quotes cannot
-// contain one.
+// capitals, there are no comments, and in a string or a quoted identifier a doubled quote is the only escape. (Minor
+// releases before 15.20 and its siblings do not know it in identifiers.)
 type scanner struct {
 	server Server
 	rest   string
@@ -94,9 +94,13 @@ func (sc *scanner) advance() error {
 	case c == 0:
 		return syntaxError("NUL in a command")
 	case c == '\'':
-		return sc.quotedString()
+		s, err := sc.quotedText("'")
+		sc.tok = token{kind: tokenString, text: s}
+		return err
 	case c == '"':
-		return sc.quotedIdentifier()
+		s, err := sc.quotedText(`"`)
+		sc.tok = token{kind: tokenIdent, text: truncateIdentifier(s)}
+		return err
 	}
 	if n := lsnLen(sc.rest); n > 0 {
 		return sc.lsn(sc.take(n))
@@ -110,6 +114,11 @@ func (sc *scanner) advance() error {
 	}
 	sc.tok = token{kind: tokenChar, text: sc.take(1)}
 	return nil
+}
+
+// openQuote tells whether what advance failed on is a quote without its end.
+func (sc *scanner) openQuote() bool {
+	return sc.rest != "" && (sc.rest[0] == '\'' || sc.rest[0] == '"')
 }
 
 // take removes n bytes from the text.
@@ -147,33 +156,23 @@ func (sc *scanner) number(s string) error {
 	return nil
 }
 
-func (sc *scanner) quotedString() error {
+// quotedText takes what stands between quotes.
+func (sc *scanner) quotedText(quote string) (string, error) {
 	var b strings.Builder
 	rest := sc.rest[1:]
 	for {
-		inside, after, ok := strings.Cut(rest, "'")
+		inside, after, ok := strings.Cut(rest, quote)
 		if !ok || strings.IndexByte(inside, 0) >= 0 {
-			return syntaxError("unterminated quoted string")
+			return "", syntaxError("unterminated quoted string")
 		}
 		b.WriteString(inside)
-		if after == "" || after[0] != '\'' {
+		if !strings.HasPrefix(after, quote) {
 			sc.rest = after
-			sc.tok = token{kind: tokenString, text: b.String()}
-			return nil
+			return b.String(), nil
 		}
-		b.WriteByte('\'')
+		b.WriteString(quote)
 		rest = after[1:]
 	}
-}
-
-func (sc *scanner) quotedIdentifier() error {
-	inside, after, ok := strings.Cut(sc.rest[1:], `"`)
-	if !ok || strings.IndexByte(inside, 0) >= 0 {
-		return syntaxError("unterminated quoted string")
-	}
-	sc.rest = after
-	sc.tok = token{kind: tokenIdent, text: truncateIdentifier(inside)}
-	return nil
 }
 
 // truncateIdentifier cuts an identifier that is too long, between characters.

@@ -58,7 +58,7 @@ func (s *Session) Replay(rec Recording, copyData func(s *Session, n int)) {
 	copies := 0
 	for i, answer := range rec.Answers {
 		if i > 0 {
-			s.Command()
+			s.Query()
 		}
 		for j, m := range answer {
 			s.message(m)
@@ -74,7 +74,7 @@ func (s *Session) Replay(rec Recording, copyData func(s *Session, n int)) {
 			}
 		}
 	}
-	s.Command()
+	s.Query()
 	s.fail("a command after the end of the recording")
 }
 

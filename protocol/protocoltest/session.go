@@ -196,18 +196,14 @@ func (s *Session) Receive() pgproto3.FrontendMessage {
 	return msg
 }
 
-// Command returns the client's next command. It skips what a client may still send after a COPY has ended. When the
-// client says goodbye, the script ends.
-func (s *Session) Command() protocol.Command {
+// Query returns the text of the client's next command. It skips what a client may still send after a COPY has ended.
+// When the client says goodbye, the script ends.
+func (s *Session) Query() string {
 	s.t.Helper()
 	for {
 		switch msg := s.Receive().(type) {
 		case *pgproto3.Query:
-			cmd, err := s.Server.Parse(msg.String)
-			if err != nil {
-				s.fail("command %q: %v", msg.String, err)
-			}
-			return cmd
+			return msg.String
 		case *pgproto3.Terminate:
 			panic(errEnd)
 		case *pgproto3.CopyData, *pgproto3.CopyDone:
@@ -215,6 +211,17 @@ func (s *Session) Command() protocol.Command {
 			s.fail("%T instead of a command", msg)
 		}
 	}
+}
+
+// Command returns the client's next command.
+func (s *Session) Command() protocol.Command {
+	s.t.Helper()
+	text := s.Query()
+	cmd, err := s.Server.Parse(text)
+	if err != nil {
+		s.fail("command %q: %v", text, err)
+	}
+	return cmd
 }
 
 // Expect waits for a command that prints like cmd.
