@@ -85,7 +85,7 @@ func TestFeedback(t *testing.T) {
 			},
 		})
 		xmin := func() string {
-			return s.Value(t, "SELECT coalesce(xmin::text, 'none') FROM pg_replication_slots")
+			return s.Value(t, "SELECT coalesce(max(xmin::text), 'none') FROM pg_replication_slots")
 		}
 		eventually(t, "xmin", func() bool { return xmin() == strconv.FormatUint(xid, 10) })
 		on.Store(false)
