@@ -34,7 +34,7 @@ type BackupLabel struct {
 	StartWALFile  string   // name of the segment that holds it
 	Checkpoint    xlog.LSN // position of the checkpoint record
 	Method        string   // streamed, or pg_rewind; empty when absent
-	From          string   // primary or standby; empty when absent
+	From          string   // primary (master before PostgreSQL 14) or standby; empty when absent
 	StartTime     string   // as the server printed it, in its log_timezone; for people
 	Label         string
 	StartTimeline xlog.TimelineID
@@ -57,7 +57,9 @@ func ParseBackupLabel(text []byte) (*BackupLabel, error) {
 	l.Label = r.line("LABEL", false)
 	l.StartTimeline = r.timeline("START TIMELINE", r.line("START TIMELINE", false))
 	if v := r.line("INCREMENTAL FROM LSN", false); v != "" {
-		l.IncrementalFromLSN = r.lsn("INCREMENTAL FROM LSN", v)
+		if l.IncrementalFromLSN = r.lsn("INCREMENTAL FROM LSN", v); !l.IncrementalFromLSN.Valid() {
+			r.fail("INCREMENTAL FROM LSN: %q", v)
+		}
 		l.IncrementalFromTLI = r.timeline("INCREMENTAL FROM TLI", r.line("INCREMENTAL FROM TLI", true))
 	}
 	if r.err == nil && r.rest != "" {
@@ -91,9 +93,11 @@ func (l *BackupLabel) Format() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "START WAL LOCATION: %s (file %s)\n", l.StartWAL, l.StartWALFile)
 	fmt.Fprintf(&b, "CHECKPOINT LOCATION: %s\n", l.Checkpoint)
-	fmt.Fprintf(&b, "BACKUP METHOD: %s\n", l.Method)
-	fmt.Fprintf(&b, "BACKUP FROM: %s\n", l.From)
-	fmt.Fprintf(&b, "START TIME: %s\n", l.StartTime)
+	for _, line := range [][2]string{{"BACKUP METHOD", l.Method}, {"BACKUP FROM", l.From}, {"START TIME", l.StartTime}} {
+		if line[1] != "" {
+			fmt.Fprintf(&b, "%s: %s\n", line[0], line[1])
+		}
+	}
 	fmt.Fprintf(&b, "LABEL: %s\n", l.Label)
 	fmt.Fprintf(&b, "START TIMELINE: %d\n", l.StartTimeline)
 	if l.IncrementalFromLSN.Valid() {
@@ -116,7 +120,7 @@ func (r *labelReader) fail(format string, args ...any) {
 	}
 }
 
-// line is the value of the next line if that line has the keyword.
+// line is the value of the next line if that line has the keyword. Only a label may be empty.
 func (r *labelReader) line(keyword string, required bool) string {
 	value, found := strings.CutPrefix(r.rest, keyword+": ")
 	if r.err != nil || !found {
@@ -126,8 +130,8 @@ func (r *labelReader) line(keyword string, required bool) string {
 		return ""
 	}
 	value, rest, ended := strings.Cut(value, "\n")
-	if !ended {
-		r.fail("line %d has no end", r.number+1)
+	if !ended || (value == "" && keyword != "LABEL") {
+		r.fail("line %d is not complete", r.number+1)
 		return ""
 	}
 	r.rest = rest
@@ -179,36 +183,39 @@ type MappedTablespace struct {
 	Path string // of the directory linked to
 }
 
-// ParseTablespaceMap reads a tablespace_map (read_tablespace_map in src/backend/access/transam/xlogrecovery.c). A
-// backslash takes its special meaning from the byte after it.
-func ParseTablespaceMap(text []byte) ([]MappedTablespace, error) {
+// mapEscapes14 is the first major version that escapes the backslashes of a path in tablespace_map, and not only the
+// ends of lines in it.
+const mapEscapes14 = 14
+
+// ParseTablespaceMap reads the tablespace_map of a server of the given major version (read_tablespace_map in
+// src/backend/access/transam/xlogrecovery.c). A backslash takes its special meaning from the byte after it.
+func ParseTablespaceMap(text []byte, major int) ([]MappedTablespace, error) {
 	var spaces []MappedTablespace
 	var line []byte
-	escaped := false
-	for _, c := range text {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
 		switch {
-		case !escaped && c == '\\':
-			escaped = true
-		case !escaped && (c == '\n' || c == '\r'):
-			if len(line) == 0 {
-				continue // \r\n, or an empty line
-			}
+		case c == '\\' && i+1 < len(text) && (major >= mapEscapes14 || isLineEnd(text[i+1])):
+			i++
+			line = append(line, text[i])
+		case !isLineEnd(c):
+			line = append(line, c)
+		case len(line) > 0: // else it is \r\n, or an empty line
 			s, err := parseMapLine(string(line))
 			if err != nil {
 				return nil, err
 			}
 			spaces = append(spaces, s)
 			line = line[:0]
-		default:
-			line = append(line, c)
-			escaped = false
 		}
 	}
-	if len(line) > 0 || escaped {
+	if len(line) > 0 {
 		return nil, fmt.Errorf("%w: last line %q has no end", ErrTablespaceMap, line)
 	}
 	return spaces, nil
 }
+
+func isLineEnd(c byte) bool { return c == '\n' || c == '\r' }
 
 // parseMapLine takes an OID, one space and a path, which may begin with spaces.
 func parseMapLine(line string) (MappedTablespace, error) {
@@ -221,8 +228,11 @@ func parseMapLine(line string) (MappedTablespace, error) {
 }
 
 // FormatTablespaceMap writes the file that ParseTablespaceMap reads.
-func FormatTablespaceMap(spaces []MappedTablespace) []byte {
-	escape := strings.NewReplacer("\\", "\\\\", "\n", "\\\n", "\r", "\\\r")
+func FormatTablespaceMap(spaces []MappedTablespace, major int) []byte {
+	escape := strings.NewReplacer("\n", "\\\n", "\r", "\\\r")
+	if major >= mapEscapes14 {
+		escape = strings.NewReplacer("\\", "\\\\", "\n", "\\\n", "\r", "\\\r")
+	}
 	var b bytes.Buffer
 	for _, s := range spaces {
 		fmt.Fprintf(&b, "%d %s\n", s.OID, escape.Replace(s.Path))
@@ -245,14 +255,15 @@ func ReadBackupLabel(fsys vfs.FS, dir string) (*BackupLabel, error) {
 	return l, nil
 }
 
-// ReadTablespaceMap reads the tablespace_map of a data directory. It is fs.ErrNotExist when there is none.
-func ReadTablespaceMap(fsys vfs.FS, dir string) ([]MappedTablespace, error) {
+// ReadTablespaceMap reads the tablespace_map of a data directory of the given major version. It is fs.ErrNotExist
+// when there is none.
+func ReadTablespaceMap(fsys vfs.FS, dir string, major int) ([]MappedTablespace, error) {
 	path := filepath.Join(dir, TablespaceMapName)
 	text, err := readText(fsys, path)
 	if err != nil {
 		return nil, err
 	}
-	spaces, err := ParseTablespaceMap(text)
+	spaces, err := ParseTablespaceMap(text, major)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

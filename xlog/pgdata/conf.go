@@ -17,6 +17,8 @@ import (
 const (
 	ConfName     = "postgresql.conf"
 	AutoConfName = "postgresql.auto.conf" // what ALTER SYSTEM writes; read last, so it wins
+	// InternalConfName is Greenplum's file for what no user is to change: gp_dbid.
+	InternalConfName = "internal.auto.conf"
 )
 
 var (
@@ -168,8 +170,7 @@ func isSettingName(name string) bool {
 	return word && len(t.text) == len(name) && !isDirective(strings.ToLower(name))
 }
 
-// ReadConf reads a configuration file of a data directory, ConfName or AutoConfName. A missing file is an error
-// that is fs.ErrNotExist.
+// ReadConf reads a configuration file of a data directory. A missing file is an error that is fs.ErrNotExist.
 func ReadConf(fsys vfs.FS, dir, name string) (*Conf, error) {
 	path := filepath.Join(dir, name)
 	text, err := readText(fsys, path)
