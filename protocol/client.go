@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/walmirror/walmirror/xlog"
 )
 
-// maxResult limits the memory of all rows of an answer.
-const maxResult = 64 << 20
+// Limits of what the server may make a Client keep.
+const (
+	maxResult     = 64 << 20 // bytes of all results of a command
+	maxParameters = 64 << 10 // bytes of all parameters; a PostgreSQL reports some fifteen
+)
 
 // ErrServerShutdown is returned by NextCopy when the server ended the stream because it shuts down: all its WAL has
 // been sent, and the connection is about to close.
@@ -62,6 +66,10 @@ type Client struct {
 	state  clientState
 	notice func(*Error)
 	params map[string]string
+	size   int // of params
+
+	mu       sync.Mutex
+	sentDone bool // our side of the COPY has ended; guarded by mu
 }
 
 // NewClient talks over rw, which has just become ready for queries.
@@ -184,8 +192,19 @@ func (c *Client) asynchronous(typ byte, body []byte) error {
 		if err != nil {
 			return err
 		}
-		c.params[name] = value
+		return c.setParameter(name, value)
 	}
+	return nil
+}
+
+func (c *Client) setParameter(name, value string) error {
+	if old, ok := c.params[name]; ok {
+		c.size -= len(name) + len(old)
+	}
+	if c.size += len(name) + len(value); c.size > maxParameters {
+		return fmt.Errorf("%w: parameters beyond %d bytes", ErrTooLarge, maxParameters)
+	}
+	c.params[name] = value
 	return nil
 }
 
@@ -193,7 +212,7 @@ func (c *Client) asynchronous(typ byte, body []byte) error {
 type resultReader struct {
 	client *Client
 	result Result
-	size   int // of all rows so far
+	size   int // of all messages so far, about
 }
 
 // readAll reads every result up to ReadyForQuery.
@@ -237,6 +256,10 @@ func (r *resultReader) readOne() (Result, error) {
 
 // message takes one message of a result and tells whether it ended it.
 func (r *resultReader) message(typ byte, body []byte) (complete bool, err error) {
+	// Besides its bytes each message costs some slices: a column has one, and so has a value of a row.
+	if r.size += len(body) + 64 + 24*len(r.result.Columns); r.size > maxResult {
+		return false, fmt.Errorf("%w: result beyond %d bytes", ErrTooLarge, maxResult)
+	}
 	switch typ {
 	case typeRowDescription:
 		r.result = Result{}
@@ -257,10 +280,6 @@ func (r *resultReader) message(typ byte, body []byte) (complete bool, err error)
 func (r *resultReader) row(body []byte) error {
 	if r.result.Columns == nil {
 		return fmt.Errorf("%w: DataRow without RowDescription", ErrProtocol)
-	}
-	// Besides its bytes a row costs a slice for each value and one for itself.
-	if r.size += len(body) + 24*(len(r.result.Columns)+1); r.size > maxResult {
-		return fmt.Errorf("%w: result beyond %d bytes", ErrTooLarge, maxResult)
 	}
 	row, err := decodeRow(body, len(r.result.Columns))
 	r.result.Rows = append(r.result.Rows, row)

@@ -180,7 +180,6 @@ func TestStreaming(t *testing.T) {
 				_, err = c.NextCopy()
 				require.Equal(t, io.EOF, err)
 			}
-			require.NoError(t, c.SendCopyDone())
 			next, err := c.EndCopyBoth()
 			require.NoError(t, err)
 			require.Equal(t, tt.next, next)
@@ -205,9 +204,12 @@ func TestClientEndsStreaming(t *testing.T) {
 	})
 	require.NoError(t, c.StartCopyBoth(protocol.StartReplication{Start: 1}))
 	require.NoError(t, c.SendCopyDone())
+	require.NoError(t, c.SendCopyDone(), "it is sent once")
 	next, err := c.EndCopyBoth()
 	require.NoError(t, err)
 	require.Nil(t, next)
+	_, err = c.EndCopyBoth()
+	require.Error(t, err)
 }
 
 func TestStartAtSwitchPoint(t *testing.T) {
@@ -405,19 +407,64 @@ func (errReader) Read([]byte) (int, error) { return 0, os.ErrPermission }
 // Nothing a server sends in answer to a command may cost unbounded memory.
 func TestResultIsBounded(t *testing.T) {
 	t.Parallel()
-	c := clientOf(t, func(s *protocoltest.Session) {
+	floods := map[string][]pgproto3.BackendMessage{
+		"rows": {&pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("x")}}},
+			&pgproto3.DataRow{Values: [][]byte{make([]byte, 8<<20)}}},
+		"results":    {&pgproto3.CommandComplete{CommandTag: make([]byte, 0)}, &pgproto3.CommandComplete{CommandTag: bytes.Repeat([]byte("x"), 1<<20)}},
+		"parameters": {&pgproto3.ParameterStatus{}, &pgproto3.ParameterStatus{Name: "x", Value: strings.Repeat("x", 70<<10)}},
+	}
+	for name, messages := range floods {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := clientOf(t, func(s *protocoltest.Session) {
+				s.Command()
+				s.Send(messages[0])
+				flood, err := messages[1].Encode(nil)
+				if err != nil {
+					t.Error(err)
+				}
+				for {
+					s.Raw(flood)
+				}
+			})
+			_, err := c.Exec(protocol.Show{Name: "x"})
+			require.ErrorIs(t, err, protocol.ErrTooLarge)
+		})
+	}
+}
+
+// In the steady state neither a received piece of WAL nor a status costs an allocation.
+func TestStreamingDoesNotAllocate(t *testing.T) {
+	data := protocol.XLogData{Start: 1, End: 2, Data: make([]byte, 128<<10)}
+	piece, err := (&pgproto3.CopyData{Data: data.Append(nil)}).Encode(nil)
+	require.NoError(t, err)
+	addr := protocoltest.Serve(t, func(s *protocoltest.Session) {
+		s.Startup()
 		s.Command()
-		s.Send(&pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("x")}}})
-		row, err := (&pgproto3.DataRow{Values: [][]byte{make([]byte, 8<<20)}}).Encode(nil)
-		if err != nil {
-			t.Error(err)
-		}
-		for range 9 {
-			s.Raw(row)
+		s.CopyBoth()
+		go io.Copy(io.Discard, s.Conn)
+		for {
+			s.Raw(piece)
 		}
 	})
-	_, err := c.Exec(protocol.Show{Name: "x"})
-	require.ErrorIs(t, err, protocol.ErrTooLarge)
+	conn, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	defer conn.Close()
+	startUp(t, conn)
+	c := protocol.NewClient(conn)
+	require.NoError(t, c.StartCopyBoth(protocol.StartReplication{Start: 1}))
+	var status protocol.StandbyStatus
+	var buf []byte
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		payload, err := c.NextCopy()
+		if err != nil || data.Decode(payload) != nil || len(data.Data) != 128<<10 {
+			panic(err)
+		}
+		buf = status.Append(buf[:0])
+		if err := c.SendCopyData(buf); err != nil {
+			panic(err)
+		}
+	}))
 }
 
 func TestBackendStartup(t *testing.T) {

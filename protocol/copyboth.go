@@ -25,8 +25,7 @@ func (c *Client) StartCopyBoth(cmd StartReplication) error {
 		if err := decodeCopyResponse(body); err != nil {
 			return err
 		}
-		c.framer.SetMaxMessage(PhaseCopy.MaxMessage())
-		c.state = stateCopy
+		c.beginCopy()
 		return nil
 	}
 	next, err := c.endOfTimeline(typ, body)
@@ -36,8 +35,16 @@ func (c *Client) StartCopyBoth(cmd StartReplication) error {
 	return &TimelineEnd{Next: next}
 }
 
+func (c *Client) beginCopy() {
+	c.framer.SetMaxMessage(PhaseCopy.MaxMessage())
+	c.state = stateCopy
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sentDone = false
+}
+
 // NextCopy returns the payload of the next CopyData, valid until the next call. io.EOF says that the server has ended
-// the stream: the timeline is over, or SendCopyDone came first; SendCopyDone, if it was not yet called, and EndCopyBoth come next. An *Error ends the stream too,
+// the stream: the timeline is over, or SendCopyDone came first; EndCopyBoth comes next. An *Error ends the stream too,
 // and the Client is ready for the next command unless it is fatal. ErrServerShutdown says that the server goes away.
 // After a timeout NextCopy may be called again. When the connection just breaks, the error is io.ErrUnexpectedEOF.
 func (c *Client) NextCopy() ([]byte, error) {
@@ -78,12 +85,27 @@ func (c *Client) CopyBuffered() bool { return c.framer.Buffered() }
 // SendCopyData sends a CopyData. It may be called by another goroutine than the one that reads.
 func (c *Client) SendCopyData(payload []byte) error { return c.writer.CopyData(payload) }
 
-// SendCopyDone ends the client's side of the stream. It may be called by another goroutine than the one that reads.
-func (c *Client) SendCopyDone() error { return c.writer.CopyDone() }
+// SendCopyDone ends the client's side of the stream; a second call does nothing. It may be called by another goroutine
+// than the one that reads.
+func (c *Client) SendCopyDone() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sentDone {
+		return nil
+	}
+	c.sentDone = true
+	return c.writer.CopyDone()
+}
 
-// EndCopyBoth reads what follows the stream, after SendCopyDone. CopyData that is still under way is dropped. Next is
-// nil when the server's timeline goes on.
+// EndCopyBoth ends the stream: it does SendCopyDone where that has not been done, drops CopyData that is still under way,
+// and reads what follows. Next is nil when the server's timeline goes on.
 func (c *Client) EndCopyBoth() (next *NextTimeline, err error) {
+	if c.state != stateCopy && c.state != stateCopyEnd {
+		return nil, errState
+	}
+	if err := c.SendCopyDone(); err != nil {
+		return nil, err
+	}
 	for {
 		_, err := c.NextCopy()
 		if err == io.EOF {
