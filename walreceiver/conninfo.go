@@ -55,13 +55,18 @@ func isURL(s string) bool {
 	return strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://")
 }
 
-// parseFailure is the reason in pgconn's error without the connection string that it quotes.
+// parseFailure is the reason in pgconn's error without the connection string, which it quotes before.
 func parseFailure(err error, connString string) string {
-	if inner := errors.Unwrap(err); inner != nil && !strings.Contains(inner.Error(), connString) {
-		var perr *url.Error
-		if !errors.As(inner, &perr) {
-			return inner.Error()
+	if inner := errors.Unwrap(err); inner != nil {
+		var perr *url.Error // quotes the string too
+		if errors.As(inner, &perr) || strings.Contains(inner.Error(), connString) {
+			return "cannot parse it"
 		}
+		return inner.Error()
+	}
+	text := err.Error()
+	if i := strings.LastIndex(text, "`: "); i >= 0 {
+		return text[i+len("`: "):]
 	}
 	return "cannot parse it"
 }

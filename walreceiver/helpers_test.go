@@ -5,6 +5,7 @@ package walreceiver_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,7 @@ type running struct {
 
 	mu     sync.Mutex
 	events []walreceiver.Event
+	times  []time.Time
 }
 
 // receive runs a Receiver until the test's end or stop.
@@ -92,14 +94,15 @@ func (r *running) record(e walreceiver.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)
+	r.times = append(r.times, time.Now())
 }
 
 func (r *running) log() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var b strings.Builder
-	for _, e := range r.events {
-		b.WriteString(e.String() + "\n")
+	for i, e := range r.events {
+		fmt.Fprintln(&b, r.times[i].Format("15:04:05.000"), e)
 	}
 	return b.String()
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgproto3/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/protocol"
@@ -437,9 +438,13 @@ func TestSinkError(t *testing.T) {
 		sink.mu.Unlock()
 		s.XLogData(base, b.Bytes())
 		for {
-			st, ok := s.Status()
+			msg, ok := s.Receive().(*pgproto3.CopyData)
 			if !ok {
 				break
+			}
+			var st protocol.StandbyStatus
+			if err := st.Decode(msg.Data); err != nil {
+				t.Error(err)
 			}
 			last.Store(uint64(st.Flush))
 		}

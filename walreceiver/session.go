@@ -117,7 +117,7 @@ func (r *Receiver) follow(ctx context.Context, conn *Conn) (*protocol.NextTimeli
 	if err := r.begin(conn); err != nil {
 		return nil, err
 	}
-	return r.stream(ctx, conn)
+	return r.stream(ctx, conn, id.XLogPos)
 }
 
 // begin tells the sink and the verifier where the stream starts, unless they are there.

@@ -34,7 +34,7 @@ type Status struct {
 	LastMsgSendTime    time.Time // of the last message, by the server's clock
 	LastMsgReceiptTime time.Time // by ours
 	LatestEndLSN       xlog.LSN  // end of the server's log, as last heard
-	LatestEndTime      time.Time // when it moved there, by the server's clock
+	LatestEndTime      time.Time // when that was heard first, by the server's clock
 	Slot               string
 	SenderHost         string
 	SenderPort         int
@@ -90,16 +90,24 @@ func (t *tracker) setState(to State) (from State) {
 	return from
 }
 
-// heard notes a message of the server. now is the time of its receipt.
-func (t *tracker) heard(end xlog.LSN, sent, now time.Time) {
+// started notes the start of a stream from a server whose log ends at end.
+func (t *tracker) started(at Position, end xlog.LSN, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.s.ReceiveStart = at
+	t.s.LatestEndLSN, t.s.LatestEndTime = end, now
+}
+
+// heard notes a message of the server, received at the time now, and returns the end of the server's log. What a
+// keepalive says may be before that: how far the server has sent (WalSndKeepalive in walsender.c).
+func (t *tracker) heard(end xlog.LSN, sent, now time.Time) xlog.LSN {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.s.LatestEndLSN < end {
-		t.s.LatestEndTime = sent
+		t.s.LatestEndLSN, t.s.LatestEndTime = end, sent
 	}
-	t.s.LatestEndLSN = end
-	t.s.LastMsgSendTime = sent
-	t.s.LastMsgReceiptTime = now
+	t.s.LastMsgSendTime, t.s.LastMsgReceiptTime = sent, now
+	return t.s.LatestEndLSN
 }
 
 // begin notes that writing goes on at lsn. Everything below floor is durable, though perhaps on an older timeline.

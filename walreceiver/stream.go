@@ -29,12 +29,13 @@ type stream struct {
 }
 
 // stream receives from r.pos until the timeline ends, which gives the next one, or until there is an error.
-func (r *Receiver) stream(ctx context.Context, conn *Conn) (*protocol.NextTimeline, error) {
+// serverEnd is where the server's log ended when it was asked.
+func (r *Receiver) stream(ctx context.Context, conn *Conn, serverEnd xlog.LSN) (*protocol.NextTimeline, error) {
 	interval, err := r.statusInterval(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.start(ctx, conn); err != nil {
+	if err := r.start(ctx, conn, serverEnd); err != nil {
 		if end, ok := errors.AsType[*protocol.TimelineEnd](err); ok && end.Next != nil {
 			return end.Next, nil
 		}
@@ -61,7 +62,7 @@ func (r *Receiver) statusInterval(ctx context.Context, conn *Conn) (time.Duratio
 	return max(min(r.cfg.StatusInterval, patience/3), time.Millisecond), nil
 }
 
-func (r *Receiver) start(ctx context.Context, conn *Conn) error {
+func (r *Receiver) start(ctx context.Context, conn *Conn, serverEnd xlog.LSN) error {
 	release := conn.Bind(ctx)
 	err := conn.client.StartCopyBoth(protocol.StartReplication{
 		Slot: r.slot, Start: r.pos.LSN, Timeline: r.pos.Timeline,
@@ -72,9 +73,10 @@ func (r *Receiver) start(ctx context.Context, conn *Conn) error {
 	if err != nil {
 		return classifyStream(fmt.Errorf("START_REPLICATION at %s on timeline %s: %w", r.pos.LSN, r.pos.Timeline, err), r.slot != "")
 	}
-	r.track.change(func(s *Status) { s.ReceiveStart = r.pos })
-	r.setState(StateCatchup)
+	r.track.started(r.pos, serverEnd, time.Now())
 	r.emit(StreamStarted{Start: r.pos})
+	r.setState(StateCatchup)
+	r.noteCaughtUp(serverEnd)
 	return nil
 }
 
@@ -186,17 +188,17 @@ func (s *stream) message(payload []byte) error {
 
 func (s *stream) alive(m *protocol.Keepalive, now time.Time) {
 	s.r.failures = 0
-	s.r.track.heard(m.End, m.SendTime, now)
-	s.noteCaughtUp(m.End)
+	s.r.noteCaughtUp(s.r.track.heard(m.End, m.SendTime, now))
 	if m.ReplyRequested {
 		s.replier.force(false)
 		s.r.flusher.hurry()
 	}
 }
 
-func (s *stream) noteCaughtUp(end xlog.LSN) {
-	if s.r.pos.LSN >= end {
-		s.r.setState(StateStreaming)
+// noteCaughtUp compares our position with the end of the server's log.
+func (r *Receiver) noteCaughtUp(end xlog.LSN) {
+	if r.pos.LSN >= end {
+		r.setState(StateStreaming)
 	}
 }
 
@@ -207,7 +209,7 @@ func (s *stream) data(m *protocol.XLogData, now time.Time) error {
 		return fmt.Errorf("%w: log at %s, expected at %s", protocol.ErrProtocol, m.Start, r.pos.LSN)
 	}
 	r.failures = 0
-	r.track.heard(m.End, m.SendTime, now)
+	end := r.track.heard(m.End, m.SendTime, now)
 	data := r.cutAtStop(m.Data)
 	if err := r.verify(m.Start, data); err != nil {
 		return err
@@ -220,7 +222,7 @@ func (s *stream) data(m *protocol.XLogData, now time.Time) error {
 
 	finished := r.segSize.Number(m.Start) != r.segSize.Number(r.pos.LSN)
 	drained := !s.client.CopyBuffered()
-	lag := m.End.Sub(r.pos.LSN)
+	lag := end.Sub(r.pos.LSN)
 	r.flusher.wrote(r.pos.LSN, drained, lag, finished)
 	if drained && lag < eagerLag {
 		s.replier.moved()
@@ -228,7 +230,7 @@ func (s *stream) data(m *protocol.XLogData, now time.Time) error {
 	if finished {
 		r.emit(SegmentFinished{End: Position{Timeline: r.pos.Timeline, LSN: r.segSize.RoundDown(r.pos.LSN)}})
 	}
-	s.noteCaughtUp(m.End)
+	r.noteCaughtUp(end)
 	return nil
 }
 
