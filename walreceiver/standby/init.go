@@ -4,6 +4,7 @@ package standby
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,8 +29,12 @@ type InitConfig struct {
 	Primary string // conninfo or URL of the running coordinator
 	// Port is the one on which the standby accepts connections once it is activated; 0 leaves it as the primary's.
 	Port int
-	// Backup refines the snapshot. Its ConnString, CreateSlot, ReuseSlot and Configure are Init's. An empty Slot is
-	// DefaultSlot, but on Greenplum and with NoSlot, where there is none.
+	// Slot is the replication slot that the primary keeps for the standby: made by Init, or one of that name that nobody
+	// uses. Empty is DefaultSlot, but with NoSlot and on Greenplum, where there is none.
+	Slot   string
+	NoSlot bool
+	// Backup refines the snapshot. Its ConnString, slots and Configure are Init's. Without a slot for the standby a
+	// temporary one keeps the log while the snapshot is taken.
 	Backup walreceiver.BackupConfig
 }
 
@@ -46,6 +51,9 @@ type Snapshot struct {
 // makes it a standby of that primary: standby.signal, primary_conninfo and primary_slot_name. Until everything is
 // durable the directory says that it is incomplete (pgdata.IncompleteMarker) and no server starts on it.
 func Init(ctx context.Context, cfg InitConfig) (Snapshot, error) {
+	if cfg.Slot != "" && cfg.NoSlot {
+		return Snapshot{}, errors.New("both a slot and no slot")
+	}
 	flavour, err := flavourOf(ctx, cfg.Primary)
 	if err != nil {
 		return Snapshot{}, err
@@ -54,13 +62,13 @@ func Init(ctx context.Context, cfg InitConfig) (Snapshot, error) {
 	b.ConnString = cfg.Primary
 	if flavour == protocol.PostgreSQL {
 		b.ApplicationName = ApplicationName
-		if b.Slot == "" && !b.NoSlot {
-			b.Slot = DefaultSlot
+		if cfg.Slot == "" && !cfg.NoSlot {
+			cfg.Slot = DefaultSlot
 		}
 	} else {
 		b.ApplicationName = walreceiver.GreenplumApplicationName
-		b.NoSlot = b.Slot == ""
 	}
+	b.Slot = cfg.Slot
 	b.CreateSlot, b.ReuseSlot = b.Slot != "", b.Slot != ""
 
 	snap := Snapshot{Port: cfg.Port}

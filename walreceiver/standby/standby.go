@@ -127,9 +127,6 @@ func (s *Standby) Run(ctx context.Context) error {
 		return s.receiveForever(ctx)
 	})
 	err := g.Wait()
-	s.mu.Lock()
-	s.receiver = nil
-	s.mu.Unlock()
 	s.finish(err)
 	return errors.Join(err, s.save(), s.lock.Close())
 }
@@ -164,7 +161,6 @@ func (s *Standby) receiveForever(ctx context.Context) error {
 
 func (s *Standby) waiting(err error) {
 	s.mu.Lock()
-	s.receiver = nil
 	s.status.State = StateWaiting
 	s.status.LastError, s.status.LastErrorTime = err.Error(), time.Now()
 	s.mu.Unlock()
@@ -181,10 +177,10 @@ func (s *Standby) receive(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, wal.Close())
 	}
-	s.mu.Lock()
-	s.receiver = r
-	s.mu.Unlock()
-	return errors.Join(r.Run(ctx), wal.Close())
+	s.watch(r)
+	err = r.Run(ctx)
+	s.watch(nil)
+	return errors.Join(err, wal.Close())
 }
 
 func (s *Standby) receiverConfig(wal *waldir.Dir) walreceiver.Config {

@@ -135,13 +135,25 @@ const statusInterval = 500 * time.Millisecond
 func (s *Standby) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	s.update()
+	return s.status
+}
+
+// update brings the status up to date. The caller holds mu.
+func (s *Standby) update() {
+	s.status.UpdatedAt = time.Now()
 	if s.receiver != nil {
 		s.status.addReceiver(s.receiver.Status())
-		s.measureLag(now)
+		s.measureLag(s.status.UpdatedAt)
 	}
-	s.status.UpdatedAt = now
-	return s.status
+}
+
+// watch takes the status from a receiver from now on; with nil what the last one knew at its end stays.
+func (s *Standby) watch(r *walreceiver.Receiver) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.update()
+	s.receiver = r
 }
 
 func (s *Standby) save() error { return saveStatus(s.data.Path, s.Status()) }

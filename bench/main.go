@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Bench measures walmirror against PostgreSQL's own tools, side by side: both on the same data in one run, in turn,
+// several times. What it prints are ratios, because the machines that it runs on are noisy.
+//
+//	go run ./bench            everything
+//	go run ./bench receive    a backlog of WAL, against pg_receivewal
+//	go run ./bench sync       synchronous commits, against pg_receivewal --synchronous
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// options are the flags that all benchmarks share.
+type options struct {
+	major int
+	runs  int
+	size  int64 // bytes of WAL
+	secs  int   // of commits in each run
+	json  string
+}
+
+// benchmark is one comparison. It returns what it found.
+type benchmark struct {
+	name, about string
+	run         func(context.Context, *bench) (report, error)
+}
+
+var benchmarks = []benchmark{
+	{"receive", "receive a backlog of WAL, against pg_receivewal", receive},
+	{"sync", "commits per second with one synchronous standby, against pg_receivewal --synchronous", syncCommit},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot()
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func newRoot() *cobra.Command {
+	var opts options
+	root := &cobra.Command{
+		Use:           "bench",
+		Short:         "Measure walmirror against PostgreSQL's own tools, side by side",
+		Example:       "  go run ./bench\n  go run ./bench receive --size 1G --runs 5",
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return runAll(cmd.Context(), opts, benchmarks) },
+	}
+	root.AddCommand(&cobra.Command{
+		Use: "all", Short: "every benchmark", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runAll(cmd.Context(), opts, benchmarks) },
+	})
+	for _, b := range benchmarks {
+		root.AddCommand(&cobra.Command{
+			Use: b.name, Short: b.about, Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return runAll(cmd.Context(), opts, []benchmark{b})
+			},
+		})
+	}
+	fl := root.PersistentFlags()
+	fl.IntVar(&opts.major, "major", 15, "major version of the server and of the tools")
+	fl.IntVar(&opts.runs, "runs", 5, "runs of each program")
+	opts.size = 1 << 30
+	fl.Var((*byteSize)(&opts.size), "size", "receive: WAL to receive, with suffix M or G")
+	fl.IntVar(&opts.secs, "seconds", 5, "sync: length of each run")
+	fl.StringVar(&opts.json, "json", "", "write the figures to this file too")
+	return root
+}
+
+func runAll(ctx context.Context, opts options, list []benchmark) error {
+	b, err := newBench(opts)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s/%s, %d processors\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	var reports []report
+	for _, one := range list {
+		fmt.Printf("\n== %s: %s\n", one.name, one.about)
+		r, err := one.run(ctx, b)
+		if err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", one.name, err), b.close())
+		}
+		r.Name = one.name
+		r.print(os.Stdout)
+		reports = append(reports, r)
+	}
+	return errors.Join(writeJSON(opts.json, reports), b.close())
+}
+
+func writeJSON(name string, reports []report) error {
+	if name == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(reports, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, append(text, '\n'), 0o644)
+}
