@@ -140,7 +140,7 @@ func FuzzClient(f *testing.F) {
 	})
 }
 
-// FuzzBackupStream gives a client any backup, in either era.
+// FuzzBackupStream gives a client any backup, in either era, and mostly one that begins well.
 func FuzzBackupStream(f *testing.F) {
 	position := bytes.Join([][]byte{
 		frame('T', []byte("\x00\x02recptr\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x19\xff\xff\xff\xff\xff\xff\x00\x00"+
@@ -151,18 +151,25 @@ func FuzzBackupStream(f *testing.F) {
 		frame('T', []byte("\x00\x01spcoid\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x1a\x00\x04\xff\xff\xff\xff\x00\x00")),
 		frame('D', []byte("\x00\x01\xff\xff\xff\xff")), frame('C', []byte("SELECT\x00")),
 	}, nil)
+	header := append(position, spaces...)
 	end := bytes.Join([][]byte{frame('c', nil), position, frame('Z', []byte("I"))}, nil)
-	old := bytes.Join([][]byte{position, spaces, frame('H', []byte{0, 0, 0}), frame('d', []byte("tar")), end}, nil)
-	framed := bytes.Join([][]byte{position, spaces, frame('H', []byte{0, 0, 0}), frame('d', []byte("nbase.tar\x00\x00")),
+	old := bytes.Join([][]byte{frame('H', []byte{0, 0, 0}), frame('d', []byte("tar")), end}, nil)
+	framed := bytes.Join([][]byte{frame('H', []byte{0, 0, 0}), frame('d', []byte("nbase.tar\x00\x00")),
 		frame('d', []byte("dtar")), frame('d', []byte("p\x00\x00\x00\x00\x00\x00\x00\x03")), frame('d', []byte("m")),
 		frame('d', []byte("d{}")), end}, nil)
-	f.Add(old, false)
-	f.Add(framed, true)
+	f.Add(old, false, true)
+	f.Add(framed, true, true)
+	f.Add(append(header, old...), false, false)
 	// The seeds themselves are good backups.
 	for answer, isFramed := range map[string]bool{string(old): false, string(framed): true} {
-		require.NoError(f, readBackup([]byte(answer), isFramed))
+		require.NoError(f, readBackup(append(header, answer...), isFramed))
 	}
-	f.Fuzz(func(t *testing.T, answer []byte, framed bool) { readBackup(answer, framed) })
+	f.Fuzz(func(t *testing.T, answer []byte, framed, withHeader bool) {
+		if withHeader {
+			answer = append(bytes.Clone(header), answer...)
+		}
+		readBackup(answer, framed)
+	})
 }
 
 func readBackup(answer []byte, framed bool) error {
