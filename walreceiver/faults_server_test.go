@@ -5,6 +5,7 @@ package walreceiver_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -22,6 +23,11 @@ import (
 func through(proxy *protocoltest.Proxy) string {
 	return fmt.Sprintf("host=%s port=%d user=postgres sslmode=disable", proxy.Host(), proxy.Port())
 }
+
+var (
+	stalled  = protocoltest.Mode{Stall: true}
+	loopback = []net.IP{net.IPv4(127, 0, 0, 1)}
+)
 
 func proxyTo(t *testing.T, s *pgserver.Server) *protocoltest.Proxy {
 	return protocoltest.NewProxy(t, fmt.Sprintf("127.0.0.1:%d", s.Port))
@@ -89,7 +95,7 @@ func TestNetwork(t *testing.T) {
 	}
 	cuts := r.Status().Restarts
 
-	proxy.SetMode(protocoltest.Mode{Stall: true})
+	proxy.SetMode(stalled)
 	fill(t, s, 1)
 	st := r.until("timeout", func(s walreceiver.Status) bool { return errors.Is(s.LastError, walreceiver.ErrTimeout) })
 	require.False(t, walreceiver.Permanent(st.LastError))
