@@ -4,8 +4,10 @@ package walreceiver
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -18,6 +20,7 @@ import (
 // backupWAL streams the log into the pg_wal of a backup while the backup runs, over a connection of its own.
 type backupWAL struct {
 	dir     *waldir.Dir
+	sink    *backupSink
 	cancel  context.CancelFunc
 	done    chan struct{}
 	err     error // of the receiver; valid when done is closed
@@ -31,17 +34,17 @@ type backupWAL struct {
 // a backup that will have no WAL.
 func startWAL(ctx context.Context, cfg *BackupConfig, id SystemIdentity, size xlog.SegmentSize, start Position,
 	onEvent func(Event), abort context.CancelCauseFunc) (*backupWAL, error) {
-	dir, err := waldir.Open(waldir.Config{
-		Path: filepath.Join(cfg.Dir, "pg_wal"), SegmentSize: size, NoSync: cfg.NoSync,
-	})
+	path := filepath.Join(cfg.Dir, "pg_wal")
+	dir, err := waldir.Open(waldir.Config{Path: path, SegmentSize: size, NoSync: cfg.NoSync})
 	if err != nil {
 		return nil, err
 	}
 	w := &backupWAL{dir: dir, done: make(chan struct{}), moved: make(chan struct{})}
+	w.sink = &backupSink{Dir: dir, wal: w, path: path, size: size}
 	r, err := New(Config{
 		ConnString: cfg.ConnString, ApplicationName: cfg.ApplicationName,
 		Slot: cfg.Slot, CreateSlot: cfg.streamSlot(),
-		Sink: backupSink{dir, w}, SystemID: id.SystemID, SegmentSize: size, Start: &start,
+		Sink: w.sink, SystemID: id.SystemID, SegmentSize: size, Start: &start,
 		Fatal: w.fatal, OnEvent: w.watch(onEvent), Verify: cfg.Verify,
 	})
 	if err != nil {
@@ -124,6 +127,9 @@ func waitMove(ctx context.Context, moved <-chan struct{}, idle time.Duration) er
 func (w *backupWAL) stop() error {
 	w.cancel()
 	<-w.done
+	if err := w.sink.headNext(); err != nil {
+		return errors.Join(err, w.dir.Close())
+	}
 	return w.dir.Close()
 }
 
@@ -139,13 +145,64 @@ func (w *backupWAL) synced(lsn xlog.LSN) {
 // also ends on a standby that has nothing after the end of the backup.
 type backupSink struct {
 	*waldir.Dir
-	wal *backupWAL
+	wal     *backupWAL
+	path    string // of the directory
+	size    xlog.SegmentSize
+	begin   Position
+	written xlog.LSN
 }
 
-func (s backupSink) Sync() (xlog.LSN, error) {
+func (s *backupSink) Begin(tli xlog.TimelineID, lsn xlog.LSN) error {
+	s.begin, s.written = Position{Timeline: tli, LSN: lsn}, lsn
+	return s.Dir.Begin(tli, lsn)
+}
+
+func (s *backupSink) Write(lsn xlog.LSN, p []byte) error {
+	if err := s.Dir.Write(lsn, p); err != nil {
+		return err
+	}
+	s.written = lsn.Add(len(p))
+	return nil
+}
+
+func (s *backupSink) Sync() (xlog.LSN, error) {
 	lsn, err := s.Dir.Sync()
 	if err == nil {
 		s.wal.synced(lsn)
 	}
 	return lsn, err
+}
+
+// The fields of a segment's first page header that differ from those of the segment before: XLogLongPageHeaderData in
+// src/include/access/xlog_internal.h.
+const (
+	longHeaderSize    = 40
+	pageInfoOffset    = 2
+	pageAddressOffset = 8
+	pageRemOffset     = 16
+	longHeaderFlag    = 0x0002 // XLP_LONG_HEADER
+)
+
+// headNext gives the file behind the last full segment, once all has ended, the page header that it will begin with.
+// A backup ends with a switch of segments, so an idle server leaves that file without a byte. waldir needs it to know
+// that the full segment was acknowledged, but pg_waldump, which pg_verifybackup runs, may take just this file to learn
+// the segment size from. Streaming goes on with this segment's first byte, so what is written here does not last.
+func (s *backupSink) headNext() error {
+	if s.written == s.begin.LSN || s.size.Offset(s.written) != 0 {
+		return nil
+	}
+	header := make([]byte, longHeaderSize)
+	if _, err := s.ReadAt(s.begin.Timeline, header, s.written-xlog.LSN(s.size)); err != nil {
+		return err
+	}
+	binary.NativeEndian.PutUint16(header[pageInfoOffset:], longHeaderFlag)
+	binary.NativeEndian.PutUint64(header[pageAddressOffset:], uint64(s.written))
+	binary.NativeEndian.PutUint32(header[pageRemOffset:], 0)
+	name := s.size.Name(s.begin.Timeline, s.size.Number(s.written))
+	f, err := os.OpenFile(filepath.Join(s.path, name), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(header, 0)
+	return errors.Join(err, f.Sync(), f.Close())
 }
