@@ -250,11 +250,17 @@ func TestNoPlaces(t *testing.T) {
 }
 
 // TestSkips keeps one way to skip for want of a server: pgserver's, which fails where servers are required. Any other
-// skip has to say by its variable what enables the test, or that it is for want of root, of Linux or of time.
+// skip has to say by its variable what enables the test, or that it is for want of root, of Linux, of time or of a
+// version that has the thing.
 func TestSkips(t *testing.T) {
-	reasons := []string{"WALMIRROR_", "root", "Linux", "-short"}
+	reasons := []string{"WALMIRROR_", "root", "mounting", "Linux", "-short", "version"}
 	found := 0
-	for _, s := range sources(t) {
+	all := sources(t)
+	named := map[string]map[string]string{}
+	for _, s := range all {
+		addStringConstants(named, path.Dir(s.name), s.syntax)
+	}
+	for _, s := range all {
 		inside := strings.HasPrefix(s.name, "bench/pgserver/") || strings.HasPrefix(s.name, "bench/layout/")
 		if inside {
 			continue
@@ -262,7 +268,10 @@ func TestSkips(t *testing.T) {
 		if bytes.Contains(s.text, []byte("WALMIRROR_REQUIRE_SERVERS")) {
 			t.Errorf("%s: reads WALMIRROR_REQUIRE_SERVERS instead of calling pgserver.Require", s.name)
 		}
-		for _, skip := range skips(s.syntax) {
+		if s.isTest() && bytes.Contains(s.text, []byte("/usr/lib/post"+"gresql")) {
+			t.Errorf("%s: looks for a server by itself instead of asking pgserver", s.name)
+		}
+		for _, skip := range skips(s.syntax, named[path.Dir(s.name)]) {
 			found++
 			if !slices.ContainsFunc(reasons, func(r string) bool { return strings.Contains(skip, r) }) {
 				t.Errorf("%s: skips with %s: say which of %q is missing, or call pgserver.Require", s.name, skip, reasons)
@@ -272,9 +281,8 @@ func TestSkips(t *testing.T) {
 	t.Logf("%d skips", found)
 }
 
-// skips lists the string constants, of the same file where named, given to each call of Skip, Skipf or SkipNow.
-func skips(file *ast.File) []string {
-	named := stringConstants(file)
+// skips lists the strings given to each call of Skip, Skipf or SkipNow, literally or by the name of a constant.
+func skips(file *ast.File, named map[string]string) []string {
 	var found []string
 	ast.Inspect(file, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
@@ -300,9 +308,11 @@ func skips(file *ast.File) []string {
 	return found
 }
 
-// stringConstants maps the names of a file's constants to the text of their values.
-func stringConstants(file *ast.File) map[string]string {
-	values := map[string]string{}
+// addStringConstants adds the names of a file's constants, with the text of their values, to those of its directory.
+func addStringConstants(named map[string]map[string]string, dir string, file *ast.File) {
+	if named[dir] == nil {
+		named[dir] = map[string]string{}
+	}
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.ValueSpec)
 		if !ok {
@@ -310,12 +320,11 @@ func stringConstants(file *ast.File) map[string]string {
 		}
 		for i, value := range spec.Values {
 			if lit, ok := value.(*ast.BasicLit); ok && i < len(spec.Names) {
-				values[spec.Names[i].Name] = lit.Value
+				named[dir][spec.Names[i].Name] = lit.Value
 			}
 		}
 		return true
 	})
-	return values
 }
 
 func isTestParameter(x ast.Expr) bool {
