@@ -3,13 +3,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
+	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/walmirror/walmirror/bench/pgserver"
@@ -58,21 +60,51 @@ func measure(ctx context.Context, program string, args ...string) (usage, error)
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = "/"
 	pgserver.RunAs(cmd)
+	var words bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &words, &words
 	began := time.Now()
-	out, err := cmd.CombinedOutput()
-	u := usage{wall: time.Since(began)}
-	if err != nil {
-		return u, fmt.Errorf("%s: %w: %s", filepath.Base(program), err, out)
+	if err := cmd.Start(); err != nil {
+		return usage{}, err
 	}
-	return u, u.add(cmd.ProcessState)
+	ended := make(chan struct{})
+	peak := make(chan int64)
+	go func() { peak <- watchPeak(cmd.Process.Pid, ended) }()
+	err := cmd.Wait()
+	u := usage{wall: time.Since(began)}
+	close(ended)
+	u.peak = <-peak
+	if err != nil {
+		return u, fmt.Errorf("%s: %w: %s", filepath.Base(program), err, words.String())
+	}
+	u.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return u, nil
 }
 
-func (u *usage) add(p *os.ProcessState) error {
-	u.cpu = p.UserTime() + p.SystemTime()
-	ru, ok := p.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return errors.New("this system does not say what a process used")
+// watchPeak asks for a process's high-water mark of resident memory until it has ended. The ru_maxrss of wait4 would not
+// do: it begins with what this process had when it started the other.
+func watchPeak(pid int, ended <-chan struct{}) (peak int64) {
+	for tick := time.NewTicker(10 * time.Millisecond); ; {
+		select {
+		case <-ended:
+			tick.Stop()
+			return peak
+		case <-tick.C:
+			peak = max(peak, highWater(pid))
+		}
 	}
-	u.peak = ru.Maxrss * 1024 // Linux counts in KiB
-	return nil
+}
+
+var highWaterPattern = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
+
+func highWater(pid int) int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	m := highWaterPattern.FindSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	kib, _ := strconv.ParseInt(string(m[1]), 10, 64)
+	return kib << 10
 }
