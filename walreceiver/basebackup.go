@@ -96,7 +96,7 @@ type backup struct {
 // run makes the backup in the order that the comment of BaseBackup gives.
 func (b *backup) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		b.connect, b.identify, b.prepare, b.createSlot, b.receive, b.waitWAL, b.configure, b.finish,
+		b.connect, b.identify, b.createSlot, b.prepare, b.receive, b.waitWAL, b.configure, b.finish,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -168,6 +168,7 @@ func (b *backup) prepare(context.Context) (err error) {
 }
 
 func (b *backup) createSlot(ctx context.Context) error {
+	b.result.Slot = b.cfg.Slot
 	if !b.cfg.CreateSlot {
 		return nil
 	}
