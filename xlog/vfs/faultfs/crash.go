@@ -66,7 +66,7 @@ func (c *crash) copy(n *node) *node {
 	c.copies[n] = found
 	if n.names == nil {
 		found.content = c.survivors(n)
-		found.safe = slices.Clone(found.content)
+		found.safe, found.shared = found.content, true
 		return found
 	}
 	found.names = make(map[string]*node)
@@ -80,6 +80,10 @@ func (c *crash) copy(n *node) *node {
 
 // survivors is the content of a file after the crash.
 func (c *crash) survivors(n *node) []byte {
+	if len(n.pending) == 0 {
+		n.shared = true
+		return n.safe
+	}
 	content := slices.Clone(n.safe)
 	for _, change := range n.pending {
 		if change.data == nil {

@@ -74,6 +74,7 @@ type node struct {
 	content []byte   // what a read sees
 	safe    []byte   // what was synced
 	pending []change // what was done since, oldest first
+	shared  bool     // content and safe must not be changed in place
 
 	// Of a directory; nil in a file.
 	names     map[string]*node

@@ -51,6 +51,22 @@ func TestSyncedContentAndNameSurvive(t *testing.T) {
 	}
 }
 
+func TestDisksAreIndependent(t *testing.T) {
+	t.Parallel()
+	fsys := New()
+	f := create(t, fsys, "a", []byte("before"))
+	require.NoError(t, f.Sync())
+	require.NoError(t, fsys.SyncDir("/"))
+	found := fsys.Crash(0)
+	_, err := f.WriteAt([]byte("B"), 0)
+	require.NoError(t, err)
+	require.NoError(t, f.Sync())
+	g := create(t, found, "a", []byte("xx"))
+	require.NoError(t, g.Sync())
+	require.Equal(t, "Before", string(read(t, fsys.Crash(0), "a")))
+	require.Equal(t, "xxfore", string(read(t, found.Crash(0), "a")))
+}
+
 func TestUnsyncedWritesTearBySector(t *testing.T) {
 	t.Parallel()
 	fsys := New()

@@ -18,13 +18,24 @@ type change struct {
 }
 
 func (n *node) write(p []byte, offset int64) {
-	n.content = apply(n.content, change{offset, p})
-	n.pending = append(n.pending, change{offset, slices.Clone(p)})
+	n.do(change{offset, slices.Clone(p)})
 }
 
 func (n *node) resize(size int64) {
-	n.content = apply(n.content, change{offset: size})
-	n.pending = append(n.pending, change{offset: size})
+	n.do(change{offset: size})
+}
+
+func (n *node) do(c change) {
+	n.own()
+	n.content = apply(n.content, c)
+	n.pending = append(n.pending, c)
+}
+
+// own takes copies of what a filesystem after a crash shares with the one before.
+func (n *node) own() {
+	if n.shared {
+		n.content, n.safe, n.shared = slices.Clone(n.content), slices.Clone(n.safe), false
+	}
 }
 
 // apply returns content with the change made.
