@@ -144,8 +144,10 @@ func TestBackupThatGoesWrong(t *testing.T) {
 		script  func(s *protocoltest.Session)
 		check   func(t *testing.T, err error)
 	}{
-		"error":           {150000, func(s *protocoltest.Session) { s.Error(syntaxError); s.Ready() }, func(t *testing.T, err error) { requireError(t, syntaxError, err) }},
-		"connection lost": {150000, copyOut("nbase.tar\x00\x00", "dx"), func(t *testing.T, err error) { require.Equal(t, io.ErrUnexpectedEOF, err) }},
+		"error": {150000, func(s *protocoltest.Session) { s.Error(syntaxError); s.Ready() },
+			func(t *testing.T, err error) { requireError(t, syntaxError, err) }},
+		"connection lost": {150000, copyOut("nbase.tar\x00\x00", "dx"),
+			func(t *testing.T, err error) { require.Equal(t, io.ErrUnexpectedEOF, err) }},
 		"data first":      {150000, copyOut("dx"), broken},
 		"empty":           {150000, copyOut(""), broken},
 		"unknown kind":    {150000, copyOut("x"), broken},
@@ -197,16 +199,24 @@ func TestBackupThatGoesWrong(t *testing.T) {
 
 func TestBackupHeaderThatGoesWrong(t *testing.T) {
 	t.Parallel()
-	start := func(s *protocoltest.Session) { s.Result(positionColumns, "SELECT", []any{"0/24000028", "1"}) }
+	position := func(row ...any) func(s *protocoltest.Session) {
+		return func(s *protocoltest.Session) { s.Result(positionColumns, "SELECT", row) }
+	}
+	space := func(row ...any) func(s *protocoltest.Session) {
+		return func(s *protocoltest.Session) {
+			position("0/24000028", "1")(s)
+			s.Result(tablespaceColumns[:len(row)], "SELECT", row)
+		}
+	}
 	tests := map[string]func(s *protocoltest.Session){
 		"no row":             func(s *protocoltest.Session) { s.Result(positionColumns, "SELECT") },
-		"no LSN":             func(s *protocoltest.Session) { s.Result(positionColumns, "SELECT", []any{nil, 1}) },
-		"timeline 0":         func(s *protocoltest.Session) { s.Result(positionColumns, "SELECT", []any{"0/1", 0}) },
-		"timeline too large": func(s *protocoltest.Session) { s.Result(positionColumns, "SELECT", []any{"0/1", 1 << 32}) },
-		"no tablespaces":     func(s *protocoltest.Session) { start(s); s.Result([]string{"x"}, "SELECT", []any{1}) },
-		"tablespace x":       func(s *protocoltest.Session) { start(s); s.Result(tablespaceColumns, "SELECT", []any{"x", "", nil}) },
-		"tablespace 0":       func(s *protocoltest.Session) { start(s); s.Result(tablespaceColumns, "SELECT", []any{"0", "", nil}) },
-		"size":               func(s *protocoltest.Session) { start(s); s.Result(tablespaceColumns, "SELECT", []any{nil, nil, "-1"}) },
+		"no LSN":             position(nil, 1),
+		"timeline 0":         position("0/1", 0),
+		"timeline too large": position("0/1", 1<<32),
+		"no tablespaces":     space(),
+		"tablespace x":       space("x", "", nil),
+		"tablespace 0":       space("0", "", nil),
+		"size":               space(nil, nil, "-1"),
 	}
 	for name, script := range tests {
 		t.Run(name, func(t *testing.T) {

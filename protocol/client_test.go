@@ -410,7 +410,7 @@ func TestResultIsBounded(t *testing.T) {
 	floods := map[string][]pgproto3.BackendMessage{
 		"rows": {&pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("x")}}},
 			&pgproto3.DataRow{Values: [][]byte{make([]byte, 8<<20)}}},
-		"results":    {&pgproto3.CommandComplete{CommandTag: make([]byte, 0)}, &pgproto3.CommandComplete{CommandTag: bytes.Repeat([]byte("x"), 1<<20)}},
+		"results":    {&pgproto3.CommandComplete{}, &pgproto3.CommandComplete{CommandTag: bytes.Repeat([]byte("x"), 1<<20)}},
 		"parameters": {&pgproto3.ParameterStatus{}, &pgproto3.ParameterStatus{Name: "x", Value: strings.Repeat("x", 70<<10)}},
 	}
 	for name, messages := range floods {
@@ -478,7 +478,10 @@ func TestBackendStartup(t *testing.T) {
 	conn, err := net.Dial("tcp", addr)
 	require.NoError(t, err)
 	defer conn.Close()
-	startup := &pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: map[string]string{"user": "u"}}
+	startup := &pgproto3.StartupMessage{
+		ProtocolVersion: pgproto3.ProtocolVersionNumber,
+		Parameters:      map[string]string{"user": "u"},
+	}
 	b, err := startup.Encode(nil)
 	require.NoError(t, err)
 	_, err = conn.Write(b)

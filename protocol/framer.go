@@ -23,8 +23,8 @@ const (
 )
 
 // Framer cuts one direction of a connection into messages. It reads as much as comes into one buffer and hands out
-// parts of it: no copy and no allocation for a message, as long as it fits. The buffer grows when a message is longer
-// than it, and never beyond the message size allowed. A Framer is used by one goroutine.
+// parts of it: no copy and no allocation for a message, as long as it fits. The buffer begins with 256 KiB and doubles
+// when a message is longer than it, but not beyond the largest message allowed. A Framer is used by one goroutine.
 type Framer struct {
 	r    io.Reader
 	max  int
@@ -147,7 +147,7 @@ func (f *Framer) fill(n int) error {
 func (f *Framer) makeRoom(n int) {
 	unread := f.end - f.next
 	if n > len(f.buf) {
-		grown := make([]byte, max(n, minBuffer))
+		grown := make([]byte, max(n, minBuffer, min(2*len(f.buf), f.max+frameHeaderLen)))
 		copy(grown, f.buf[f.next:f.end])
 		f.buf = grown
 	} else if f.next > 0 && (unread < smallTail || f.next+n > len(f.buf)) {

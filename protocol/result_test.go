@@ -60,7 +60,8 @@ func TestClientRefuses(t *testing.T) {
 			require.ErrorIs(t, err, ErrProtocol)
 		})
 	}
-	for name, body := range map[string][]byte{"empty": nil, "short": {0, 0}, "columns": {0, 0, 1}, "long": {0, 0, 0, 0}} {
+	bodies := map[string][]byte{"empty": nil, "short": {0, 0}, "columns": {0, 0, 1}, "long": {0, 0, 0, 0}}
+	for name, body := range bodies {
 		t.Run("CopyBothResponse "+name, func(t *testing.T) {
 			c := NewClient(&script{in: bytes.NewReader(frame('W', body))})
 			require.ErrorIs(t, c.StartCopyBoth(StartReplication{}), ErrProtocol)
@@ -78,7 +79,8 @@ func (s *script) Write(p []byte) (int, error) { return len(p), nil }
 
 func FuzzResult(f *testing.F) {
 	f.Add([]byte("\x00\x03\x00\x00\x00\x00\xff\xff\xff\xff\x00\x00\x00\x01x"), uint8(3))
-	desc, err := (&pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("name"), DataTypeOID: 25}}}).Encode(nil)
+	fields := []pgproto3.FieldDescription{{Name: []byte("name"), DataTypeOID: 25}}
+	desc, err := (&pgproto3.RowDescription{Fields: fields}).Encode(nil)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -114,7 +116,10 @@ func FuzzClient(f *testing.F) {
 		frame('C', []byte("START_STREAMING\x00")), frame('Z', []byte("I")),
 	}, nil)
 	f.Add(stream, uint8(1))
-	f.Add(bytes.Join([][]byte{frame('W', []byte{0, 0, 0}), frame('E', []byte(fullErrorBody)), frame('Z', []byte("I"))}, nil), uint8(1))
+	refused := bytes.Join([][]byte{
+		frame('W', []byte{0, 0, 0}), frame('E', []byte(fullErrorBody)), frame('Z', []byte("I")),
+	}, nil)
+	f.Add(refused, uint8(1))
 	f.Add(frame('G', []byte{0, 0, 0}), uint8(2))
 	f.Fuzz(func(t *testing.T, answer []byte, what uint8) {
 		c := NewClient(&script{in: bytes.NewReader(answer)})

@@ -75,6 +75,7 @@ func TestServers(t *testing.T) {
 			{"Parse", serverParse},
 			{"Slots", serverSlots},
 			{"Backup", serverBackup},
+			{"CompressedBackup", serverCompressedBackup},
 			{"IncrementalBackup", serverIncrementalBackup},
 			{"Stream", serverStream},
 			{"TimelineSwitch", serverTimelineSwitch},
@@ -281,8 +282,8 @@ func serverBackup(t *testing.T, s *pgserver.Server) {
 	c, _ := dial(t, s)
 	notices := 0
 	c.OnNotice(func(*protocol.Error) { notices++ })
-	cmd := protocol.BaseBackup{Label: "it's a test", Progress: true, FastCheckpoint: true, WAL: true, TablespaceMap: true, NoWait: true,
-		MaxRate: 1048576, NoVerifyChecksums: true}
+	cmd := protocol.BaseBackup{Label: "it's a test", Progress: true, FastCheckpoint: true, WAL: true, TablespaceMap: true,
+		NoWait: true, MaxRate: 1048576, NoVerifyChecksums: true}
 	if s.Major >= 13 {
 		cmd.Manifest, cmd.ManifestChecksums = protocol.ManifestYes, "SHA256"
 	}
@@ -316,6 +317,49 @@ func serverBackup(t *testing.T, s *pgserver.Server) {
 	exec(t, c, protocol.IdentifySystem{})
 	t.Logf("%d files, manifest of %d bytes, %d progress reports, %d notices",
 		len(rec.files["base.tar"])+len(rec.files[oid+".tar"]), len(rec.manifest), rec.progress, notices)
+}
+
+func serverCompressedBackup(t *testing.T, s *pgserver.Server) {
+	if s.Major < 15 {
+		t.Skip("came with version 15")
+	}
+	c, _ := dial(t, s)
+	magics := map[string]string{"gzip": "\x1f\x8b", "lz4": "\x04\x22\x4d\x18", "zstd": "\x28\xb5\x2f\xfd"}
+	suffixes := map[string]string{"gzip": ".gz", "lz4": ".lz4", "zstd": ".zst"}
+	done := 0
+	for method, magic := range magics {
+		stream, err := c.BaseBackup(protocol.BaseBackup{FastCheckpoint: true, NoWait: true, Target: "client",
+			Compression: method, CompressionDetail: "level=1"})
+		if err != nil {
+			require.ErrorContains(t, err, "this build")
+			t.Log(err)
+			continue
+		}
+		archives, inArchive := 0, 0
+		for {
+			ev, err := stream.Next()
+			if err == io.EOF {
+				break
+			}
+			require.NoError(t, err)
+			switch {
+			case ev.Kind == protocol.BackupArchive:
+				require.True(t, strings.HasSuffix(ev.Name, ".tar"+suffixes[method]), ev.Name)
+				archives, inArchive = archives+1, 0
+			case ev.Kind == protocol.BackupData:
+				if inArchive == 0 {
+					require.True(t, bytes.HasPrefix(ev.Data, []byte(magic)), "%x", ev.Data[:4])
+				}
+				inArchive += len(ev.Data)
+			}
+		}
+		_, err = stream.End()
+		require.NoError(t, err)
+		require.Len(t, stream.Tablespaces, archives)
+		done++
+	}
+	t.Logf("%d ways to compress", done)
+	require.NotZero(t, done)
 }
 
 func serverIncrementalBackup(t *testing.T, s *pgserver.Server) {
@@ -385,7 +429,8 @@ func serverStream(t *testing.T, s *pgserver.Server) {
 	exec(t, c, protocol.IdentifySystem{})
 	require.NoError(t, c.StartCopyBoth(protocol.StartReplication{Start: start, Timeline: 1}))
 	wal := stream(t, c, start, end)
-	file, err := os.ReadFile(filepath.Join(s.DataDir, "pg_wal", s.Value(t, "SELECT pg_walfile_name('"+start.Add(1).String()+"')")))
+	name := s.Value(t, "SELECT pg_walfile_name('"+start.Add(1).String()+"')")
+	file, err := os.ReadFile(filepath.Join(s.DataDir, "pg_wal", name))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(file[:end-start], wal[:end-start]), "the stream differs from the segment")
 
