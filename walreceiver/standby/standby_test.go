@@ -25,6 +25,12 @@ import (
 	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
+// How long a test waits for what must happen, and how often it looks.
+const (
+	patience = 60 * time.Second
+	tick     = 20 * time.Millisecond
+)
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // initStandby makes a standby of a server, in a directory that the servers' user can reach.
@@ -70,7 +76,7 @@ func waitState(t *testing.T, s *standby.Standby, state, text string) standby.Sta
 	require.Eventually(t, func() bool {
 		st = s.Status()
 		return st.State == state && strings.Contains(st.LastError, text)
-	}, 30*time.Second, 20*time.Millisecond, "state %q with error %q never came; now: %+v", state, text, &st)
+	}, patience, tick, "state %q with error %q never came; now: %+v", state, text, &st)
 	return st
 }
 
@@ -80,7 +86,7 @@ func caughtUp(t *testing.T, s *standby.Standby, primary *pgserver.Server) {
 	end := primary.Value(t, "SELECT pg_current_wal_flush_lsn()")
 	require.Eventually(t, func() bool {
 		return primary.Value(t, "SELECT '"+s.Status().FlushedLSN.String()+"'::pg_lsn >= '"+end+"'::pg_lsn") == "t"
-	}, 30*time.Second, 20*time.Millisecond, "%s never became durable", end)
+	}, patience, tick, "%s never became durable", end)
 }
 
 // TestInit: what init made passes pg_verifybackup, and a stock postgres carries on there as a standby of the primary.
@@ -111,7 +117,7 @@ func TestInit(t *testing.T) {
 	require.Equal(t, "t", stock.Value(t, "SELECT pg_is_in_recovery()"))
 	primary.SQL(t, "INSERT INTO t SELECT generate_series(1, 1000)")
 	require.Eventually(t, func() bool { return stock.Value(t, "SELECT count(*) FROM t") == "2000" },
-		30*time.Second, 50*time.Millisecond)
+		patience, tick)
 	require.Equal(t, "mirror", stock.Value(t, "SELECT slot_name FROM pg_stat_wal_receiver"))
 	require.Equal(t, standby.ApplicationName, primary.Value(t, "SELECT application_name FROM pg_stat_replication"))
 }
@@ -134,7 +140,7 @@ func TestRun(t *testing.T) {
 		require.NoError(t, err)
 		return st.Running && st.State == "streaming" && st.LagBytes == 0 && st.LagSeconds == 0 &&
 			st.PID == os.Getpid() && st.Slot == standby.DefaultSlot && st.Starts == 1
-	}, 10*time.Second, 50*time.Millisecond)
+	}, patience, tick)
 	require.NoError(t, end())
 
 	st, err := standby.ReadStatus(snap.Dir)
@@ -199,7 +205,7 @@ func dropSlot(t *testing.T, primary *pgserver.Server) {
 		primary.SQL(t, "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active")
 		_, err := primary.Query(t.Context(), "SELECT pg_drop_replication_slot('walmirror')")
 		return err == nil
-	}, 20*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 }
 
 // TestWALRemoved: a standby without a slot that was away for too long says what is the matter.
