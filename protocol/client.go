@@ -18,7 +18,8 @@ const (
 )
 
 // ErrServerShutdown is returned by NextCopy when the server ended the stream because it shuts down: all its WAL has
-// been sent, and the connection is about to close.
+// been sent, and the connection is about to close. A server that shuts down before it has begun to stream, or that is shut
+// down in immediate mode, reports a fatal *Error or just closes the connection.
 var ErrServerShutdown = errors.New("replication terminated by server shutdown")
 
 // errState is for a method that does not fit the state of the conversation: a mistake of the caller.

@@ -503,7 +503,9 @@ func serverShutdown(t *testing.T, s *pgserver.Server) {
 	r := exec(t, c, protocol.IdentifySystem{})
 	lsn, err := xlog.ParseLSN(value(t, r, "xlogpos"))
 	require.NoError(t, err)
-	require.NoError(t, c.StartCopyBoth(protocol.StartReplication{Start: lsn - lsn%(16<<20)}))
+	start := lsn - 1 - (lsn-1)%(16<<20)
+	require.NoError(t, c.StartCopyBoth(protocol.StartReplication{Start: start}))
+	stream(t, c, start, lsn) // until it streams, a walsender is terminated like any other backend
 	stopped := make(chan error)
 	go func() { stopped <- s.Stop(pgserver.Fast) }()
 	var data protocol.XLogData
