@@ -139,7 +139,7 @@ func (b *Body) Decode(d *Dialect, raw []byte) error {
 	if err := p.heads(b); err != nil {
 		return err
 	}
-	if p.short || uint64(len(p.rest)) != p.payload {
+	if uint64(len(p.rest)) != p.payload {
 		return errRecordLength
 	}
 	for i := range b.Blocks {
@@ -170,50 +170,69 @@ type bodyParser struct {
 	d       *Dialect
 	rest    []byte
 	payload uint64 // bytes of data that the heads so far announce
-	short   bool   // a field was cut off
 }
 
-// take cuts n bytes off. When there are fewer it sets short and returns zeros, which the caller may read and forget.
+// take cuts n bytes off, or nil when there are fewer.
 func (p *bodyParser) take(n int) []byte {
 	if n > len(p.rest) {
-		p.short = true
-		return zeros[:n]
+		return nil
 	}
 	b := p.rest[:n:n]
 	p.rest = p.rest[n:]
 	return b
 }
 
-// zeros is as long as the longest field that take is asked for before short is looked at.
-var zeros [16]byte
-
-func (p *bodyParser) u8() uint8   { return p.take(1)[0] }
-func (p *bodyParser) u16() uint16 { return binary.LittleEndian.Uint16(p.take(2)) }
-func (p *bodyParser) u32() uint32 { return binary.LittleEndian.Uint32(p.take(4)) }
-
-// heads reads everything before the data.
+// heads reads everything before the data. After the length of the main data there is nothing but data.
 func (p *bodyParser) heads(b *Body) error {
-	for !p.short && uint64(len(p.rest)) > p.payload {
-		switch id := p.u8(); {
-		case id == idDataShort:
-			p.payload += uint64(p.u8())
-			return nil
-		case id == idDataLong:
-			p.payload += uint64(p.u32())
-			return nil
-		case id == idOrigin:
-			b.Origin = p.u16()
-		case id == idTopXID && p.d.topXID:
-			b.TopXID = p.u32()
-		case id <= MaxBlockID:
+	for uint64(len(p.rest)) > p.payload {
+		id := p.rest[0]
+		p.rest = p.rest[1:]
+		if id <= MaxBlockID {
 			if err := p.block(b, id); err != nil {
 				return err
 			}
-		default:
-			return fmt.Errorf("invalid block_id %d", id)
+			continue
+		}
+		last, err := p.special(b, id)
+		if last || err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// special reads what has one of the high ids, and tells whether it is the last of the heads.
+func (p *bodyParser) special(b *Body, id uint8) (last bool, err error) {
+	field := p.take(p.specialLen(id))
+	switch {
+	case len(field) == 0 && p.specialLen(id) > 0:
+		return false, errRecordLength
+	case id == idDataShort:
+		p.payload += uint64(field[0])
+		return true, nil
+	case id == idDataLong:
+		p.payload += uint64(binary.LittleEndian.Uint32(field))
+		return true, nil
+	case id == idOrigin:
+		b.Origin = binary.LittleEndian.Uint16(field)
+		return false, nil
+	case id == idTopXID && p.d.topXID:
+		b.TopXID = binary.LittleEndian.Uint32(field)
+		return false, nil
+	}
+	return false, fmt.Errorf("invalid block_id %d", id)
+}
+
+func (p *bodyParser) specialLen(id uint8) int {
+	switch id {
+	case idDataShort:
+		return 1
+	case idOrigin:
+		return 2
+	case idDataLong, idTopXID:
+		return 4
+	}
+	return 0
 }
 
 // block reads one block reference.
@@ -222,56 +241,89 @@ func (p *bodyParser) block(b *Body, id uint8) error {
 	if n > 0 && id <= b.Blocks[n-1].ID {
 		return fmt.Errorf("out-of-order block_id %d", id)
 	}
-	flags := p.u8()
-	blk := BlockRef{ID: id, Flags: flags &^ forkMask, Fork: ForkNumber(flags & forkMask), dataLen: p.u16()}
-	if (flags&BlockHasData != 0) != (blk.dataLen > 0) && !p.short {
+	head := p.take(3)
+	if head == nil {
+		return errRecordLength
+	}
+	blk := b.next()
+	flags := head[0]
+	blk.ID, blk.Flags, blk.Fork = id, flags&^forkMask, ForkNumber(flags&forkMask)
+	blk.dataLen, blk.imageLen, blk.Data, blk.Image = binary.LittleEndian.Uint16(head[1:]), 0, nil, Image{}
+	if (flags&BlockHasData != 0) != (blk.dataLen > 0) {
 		return fmt.Errorf("BKPBLOCK_HAS_DATA is %t, but data length is %d", flags&BlockHasData != 0, blk.dataLen)
 	}
 	p.payload += uint64(blk.dataLen)
 	if flags&BlockHasImage != 0 {
-		if err := p.image(&blk); err != nil {
+		if err := p.image(blk); err != nil {
 			return err
 		}
 	}
-	switch {
-	case flags&blockSameRelation == 0:
-		blk.Rel = p.relation()
-	case n == 0:
-		return errNoRelation
-	default:
-		blk.Rel = b.Blocks[n-1].Rel
+	if flags&blockSameRelation == 0 {
+		return p.tag(blk)
 	}
-	blk.Block = p.u32()
-	b.Blocks = append(b.Blocks, blk)
-	return nil
+	if n == 0 {
+		return errNoRelation
+	}
+	blk.Rel = b.Blocks[n-1].Rel
+	return p.blockNumber(blk)
 }
 
-// relation reads a RelFileLocator.
-func (p *bodyParser) relation() RelFileLocator {
-	l := RelFileLocator{Tablespace: p.u32(), Database: p.u32()}
-	if p.d.relNodeSize == 16 {
-		l.RelNumber = binary.LittleEndian.Uint64(p.take(8))
+// next extends Blocks by one, whose fields are those of an earlier record.
+func (b *Body) next() *BlockRef {
+	if n := len(b.Blocks); n < cap(b.Blocks) {
+		b.Blocks = b.Blocks[:n+1]
 	} else {
-		l.RelNumber = uint64(p.u32())
+		b.Blocks = append(b.Blocks, BlockRef{})
 	}
-	return l
+	return &b.Blocks[len(b.Blocks)-1]
+}
+
+// tag reads a relation and a block number.
+func (p *bodyParser) tag(blk *BlockRef) error {
+	rel := p.take(p.d.relNodeSize)
+	if rel == nil {
+		return errRecordLength
+	}
+	blk.Rel.Tablespace = binary.LittleEndian.Uint32(rel)
+	blk.Rel.Database = binary.LittleEndian.Uint32(rel[4:])
+	if len(rel) == 16 {
+		blk.Rel.RelNumber = binary.LittleEndian.Uint64(rel[8:])
+	} else {
+		blk.Rel.RelNumber = uint64(binary.LittleEndian.Uint32(rel[8:]))
+	}
+	return p.blockNumber(blk)
+}
+
+func (p *bodyParser) blockNumber(blk *BlockRef) error {
+	number := p.take(4)
+	if number == nil {
+		return errRecordLength
+	}
+	blk.Block = binary.LittleEndian.Uint32(number)
+	return nil
 }
 
 // image reads the head of a full-page image.
 func (p *bodyParser) image(blk *BlockRef) error {
-	img := &blk.Image
-	blk.imageLen, img.HoleOffset, img.Info = p.u16(), p.u16(), p.u8()
-	img.Compression, img.Apply = p.d.image.compression(img.Info), img.Info&p.d.image.apply != 0
-	hole := img.Info&p.d.image.hole != 0
-	if img.Compression == NotCompressed {
-		img.HoleLength = uint16(p.d.blockSize - uint32(blk.imageLen))
-	} else if hole {
-		img.HoleLength = p.u16()
-	}
-	p.payload += uint64(blk.imageLen)
-	if p.short {
+	head := p.take(5)
+	if head == nil {
 		return errRecordLength
 	}
+	img := &blk.Image
+	blk.imageLen, img.HoleOffset, img.Info = binary.LittleEndian.Uint16(head), binary.LittleEndian.Uint16(head[2:]), head[4]
+	img.Compression, img.Apply = p.d.image.compression(img.Info), img.Info&p.d.image.apply != 0
+	hole := img.Info&p.d.image.hole != 0
+	switch {
+	case img.Compression == NotCompressed:
+		img.HoleLength = uint16(p.d.blockSize - uint32(blk.imageLen))
+	case hole:
+		length := p.take(2)
+		if length == nil {
+			return errRecordLength
+		}
+		img.HoleLength = binary.LittleEndian.Uint16(length)
+	}
+	p.payload += uint64(blk.imageLen)
 	return checkImage(img, hole, uint32(blk.imageLen), p.d.blockSize)
 }
 

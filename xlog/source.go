@@ -23,8 +23,10 @@ type Source interface {
 type DirSource struct {
 	dir  string
 	size SegmentSize
-	name string
-	file *os.File
+
+	file *os.File // segment seg of timeline tli, or nil
+	tli  TimelineID
+	seg  SegmentNumber
 }
 
 // NewDirSource reads the segments in dir.
@@ -32,22 +34,21 @@ func NewDirSource(dir string, size SegmentSize) *DirSource { return &DirSource{d
 
 // ReadAt implements Source.
 func (s *DirSource) ReadAt(tli TimelineID, p []byte, lsn LSN) (int, error) {
-	if err := s.open(s.size.Name(tli, s.size.Number(lsn))); err != nil {
-		return 0, err
+	if seg := s.size.Number(lsn); s.file == nil || s.tli != tli || s.seg != seg {
+		if err := s.open(tli, seg); err != nil {
+			return 0, err
+		}
 	}
 	return s.file.ReadAt(p, int64(s.size.Offset(lsn)))
 }
 
-func (s *DirSource) open(name string) error {
-	if s.file != nil && s.name == name {
-		return nil
-	}
-	f, err := os.Open(filepath.Join(s.dir, name))
+func (s *DirSource) open(tli TimelineID, seg SegmentNumber) error {
+	f, err := os.Open(filepath.Join(s.dir, s.size.Name(tli, seg)))
 	if err != nil {
 		return err
 	}
 	_ = s.Close() // it was only read from
-	s.name, s.file = name, f
+	s.file, s.tli, s.seg = f, tli, seg
 	return nil
 }
 

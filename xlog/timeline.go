@@ -21,10 +21,10 @@ func (t TimelineID) HistoryName() string { return fmt.Sprintf("%08X", uint32(t))
 
 // ParseHistoryName reads the timeline out of a history file's name.
 func ParseHistoryName(name string) (TimelineID, error) {
-	if !IsHistoryName(name) {
+	t, _ := parseHex32(name)
+	if !IsHistoryName(name) || t == 0 {
 		return 0, fmt.Errorf("not a timeline history file name: %q", name)
 	}
-	t, _ := parseHex32(name)
 	return TimelineID(t), nil
 }
 
