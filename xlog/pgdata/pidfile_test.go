@@ -56,8 +56,21 @@ func hold(dir string) error {
 	return l.Close()
 }
 
+// holder is a process that holds a data directory.
+type holder struct {
+	*os.Process
+	done chan struct{}
+	err  error // how it ended, when done is closed
+}
+
+// end waits for the process, which is gone then and no zombie.
+func (h *holder) end() error {
+	<-h.done
+	return h.err
+}
+
 // startHolder has a process of the server's user hold a data directory.
-func startHolder(t *testing.T, dir string) *exec.Cmd {
+func startHolder(t *testing.T, dir string) *holder {
 	t.Helper()
 	program := filepath.Join(pgserver.TempDir(t), "holder")
 	copyProgram(t, program)
@@ -68,14 +81,19 @@ func startHolder(t *testing.T, dir string) *exec.Cmd {
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
 	line, err := bufio.NewReader(out).ReadString('\n')
+	h := &holder{Process: cmd.Process, done: make(chan struct{})}
+	go func() {
+		h.err = cmd.Wait()
+		close(h.done)
+	}()
+	t.Cleanup(func() {
+		_ = h.Kill()
+		_ = h.end()
+	})
 	require.NoError(t, err)
 	require.Equal(t, "held\n", line)
-	return cmd
+	return h
 }
 
 func copyProgram(t *testing.T, to string) {
@@ -120,33 +138,33 @@ func TestLockOracle(t *testing.T) {
 		require.NoError(t, s.Stop(pgserver.Fast))
 		require.False(t, sharedMemoryInUse(p.ShmemKey, p.ShmemID))
 
-		holder := startHolder(t, s.DataDir)
+		h := startHolder(t, s.DataDir)
 		out, err := pgCtl(t, s, "status")
 		require.NoError(t, err, out)
-		require.Contains(t, out, fmt.Sprintf("server is running (PID: %d)", holder.Process.Pid))
+		require.Contains(t, out, fmt.Sprintf("server is running (PID: %d)", h.Pid))
 		require.Error(t, s.Start())
 		require.Contains(t, s.Log(), `lock file "postmaster.pid" already exists`)
-		require.Contains(t, s.Log(), fmt.Sprintf("Is another postmaster (PID %d)", holder.Process.Pid))
+		require.Contains(t, s.Log(), fmt.Sprintf("Is another postmaster (PID %d)", h.Pid))
 		_, err = Acquire(vfs.OS, s.DataDir, 0)
-		requireLocked(t, err, holder.Process.Pid)
+		requireLocked(t, err, h.Pid)
 
-		go func() { _ = holder.Wait() }() // or pg_ctl waits for a zombie
 		out, err = pgCtl(t, s, "stop", "-m", "fast", "-w")
 		require.NoError(t, err, out)
+		require.NoError(t, h.end())
 		require.NoFileExists(t, filepath.Join(s.DataDir, PIDFileName))
 
-		holder = startHolder(t, s.DataDir)
-		require.NoError(t, holder.Process.Kill())
-		require.Error(t, holder.Wait())
+		h = startHolder(t, s.DataDir)
+		require.NoError(t, h.Kill())
+		require.Error(t, h.end())
 		require.FileExists(t, filepath.Join(s.DataDir, PIDFileName))
 		require.NoError(t, s.Start(), "a stale file of ours does not stop a server")
 		require.Equal(t, "1", s.Value(t, "SELECT 1"))
 
 		require.NoError(t, s.Kill())
 		require.FileExists(t, filepath.Join(s.DataDir, PIDFileName))
-		holder = startHolder(t, s.DataDir) // takes over the stale file of a server
-		require.NoError(t, holder.Process.Signal(os.Interrupt))
-		require.NoError(t, holder.Wait())
+		h = startHolder(t, s.DataDir) // takes over the stale file of a server
+		require.NoError(t, h.Signal(os.Interrupt))
+		require.NoError(t, h.end())
 		require.NoError(t, s.Start())
 	})
 }
