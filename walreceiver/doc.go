@@ -32,6 +32,24 @@
 //
 // # Errors
 //
-// Run handles a lost connection by itself. What an operator must see stays in [Status] and comes as an [Event]; see
-// [Permanent] for the conditions that a retry does not cure.
+// Run handles a lost connection by itself. What an operator must see stays in [Status] and comes as an [Event]:
+//
+//	condition                                        error                  what Run does
+//	connection refused, cut, or server restarts      of the network         connects again and goes on where writing stopped
+//	server shuts down in order                       ErrServerShutdown      the same; everything was confirmed before
+//	                                                 (package protocol)
+//	silence for ReceiveTimeout                       ErrTimeout             the same, after asking at half of it
+//	received log is not valid (Config.Verify)        ErrCorrupt             receives the segment again; nothing of it was written
+//	server on an older timeline, or before us        ErrServerBehind        tries again
+//	password, user or pg_hba.conf                    ErrAuth                tries again; permanent
+//	slot is missing                                  ErrSlotNotFound        tries again; permanent
+//	slot is logical or was invalidated               ErrSlotUnusable        tries again; permanent
+//	segment was removed                              ErrWALRemoved          tries again; permanent
+//	another cluster, another segment size            ErrSystemIdentifier,   tries again; permanent
+//	                                                 ErrSegmentSize
+//	our log is not in the server's history           ErrDiverged            tries again; permanent
+//	disk full, fsync failed                          ErrSink                ends
+//
+// A permanent condition (see [Permanent]) is one that somebody has to put right; Config.Fatal may end Run there. While
+// Run tries again the state is [StateReconnecting].
 package walreceiver

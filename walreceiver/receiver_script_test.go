@@ -475,7 +475,7 @@ func TestTemporarySlot(t *testing.T) {
 		endOfStream(s)
 	}}
 	r := receive(t, walreceiver.Config{ConnString: f.serve(t), Sink: &memSink{t: t}, CreateSlot: walreceiver.SlotTemporary})
-	r.until("streaming", streaming)
+	r.until("the third", func(s walreceiver.Status) bool { return s.Connections == 3 && !s.LastMsgReceiptTime.IsZero() })
 	r.stop()
 	require.Equal(t, "walreceiver_1 walreceiver_1 walreceiver_1", f.noted(&f.slots))
 	require.Equal(t, 3, r.Status().Connections)

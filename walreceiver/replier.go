@@ -30,9 +30,8 @@ type replier struct {
 	err      error
 }
 
-// run sends a status now, and later whenever none was sent for the interval, until ctx ends.
+// run sends a status whenever none was sent for the interval, until ctx ends.
 func (p *replier) run(ctx context.Context) {
-	p.force(false)
 	p.feed()
 	timer := time.NewTimer(p.interval)
 	defer timer.Stop()
@@ -58,12 +57,13 @@ func (p *replier) sinceLast() time.Duration {
 	return time.Since(p.lastSent)
 }
 
-// moved sends a status if the write or the flush position is another than the server was told.
+// moved sends a status if the write or the flush position is another than the server was told. Until the sink has
+// said what is durable there is nothing to tell.
 func (p *replier) moved() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	write, flush := p.track.positions()
-	if write != p.last.Write || flush != p.last.Flush {
+	if flush != 0 && (write != p.last.Write || flush != p.last.Flush) {
 		p.send(write, flush, false)
 	}
 }

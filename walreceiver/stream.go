@@ -106,6 +106,7 @@ func (s *stream) run(ctx context.Context) (*protocol.NextTimeline, error) {
 // receive lets the other goroutines and the end of ctx interrupt the reader.
 func (s *stream) receive(ctx context.Context) error {
 	s.r.setLive(s)
+	s.replier.moved()
 	stop := onDone(ctx, s.conn.wire.interruptReads)
 	err := s.read(ctx)
 	stop()
