@@ -28,6 +28,7 @@ type scripted struct {
 	history xlog.History // Timeline 0 is timeline 1
 	pos     xlog.LSN
 	gp      string // gp_server_version
+	system  uint64 // 0 is that of xlogtest
 	stream  func(s *protocoltest.Session, start protocol.StartReplication)
 
 	mu    sync.Mutex
@@ -44,6 +45,17 @@ func (f *scripted) serve(t *testing.T) (conninfo string) {
 
 func (f *scripted) timeline() xlog.TimelineID { return max(f.history.Timeline, 1) }
 
+func (f *scripted) settings() map[string]string {
+	if f.gp != "" {
+		return map[string]string{
+			"wal_segment_size": "64MB", "block_size": "32768", "wal_block_size": "32768", "wal_sender_timeout": "5min",
+		}
+	}
+	return map[string]string{
+		"wal_segment_size": "1MB", "block_size": "8192", "wal_block_size": "8192", "wal_sender_timeout": "1min",
+	}
+}
+
 func (f *scripted) session(s *protocoltest.Session) {
 	if f.gp != "" {
 		s.Parameters["gp_server_version"] = f.gp
@@ -54,12 +66,10 @@ func (f *scripted) session(s *protocoltest.Session) {
 		switch cmd := s.Command().(type) {
 		case protocol.IdentifySystem:
 			s.Result([]string{"systemid", "timeline", "xlogpos", "dbname"}, "IDENTIFY_SYSTEM",
-				[]any{xlogtest.SystemID, uint32(f.timeline()), f.pos, nil})
+				[]any{max(f.system, xlogtest.SystemID), uint32(f.timeline()), f.pos, nil})
 			s.Ready()
 		case protocol.Show:
-			s.Result([]string{cmd.Name}, "SHOW", []any{map[string]string{
-				"wal_segment_size": "1MB", "block_size": "8192", "wal_block_size": "8192", "wal_sender_timeout": "1min",
-			}[cmd.Name]})
+			s.Result([]string{cmd.Name}, "SHOW", []any{f.settings()[cmd.Name]})
 			s.Ready()
 		case protocol.TimelineHistory:
 			s.Result([]string{"filename", "content"}, "TIMELINE_HISTORY",
