@@ -26,6 +26,9 @@ import (
 
 	"github.com/walmirror/walmirror/bench/pgserver"
 	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/vfs"
+	"github.com/walmirror/walmirror/xlog/vfs/faultfs"
+	"github.com/walmirror/walmirror/xlog/waldir"
 )
 
 // programVar makes the test program be receivewal.
@@ -142,6 +145,12 @@ func (p *program) waitFor(pattern string) {
 		"%s is missing in:\n%s", pattern, p.out)
 }
 
+// waitForSegmentBefore waits until the segment before the one with lsn was received.
+func (p *program) waitForSegmentBefore(lsn xlog.LSN) {
+	p.t.Helper()
+	p.waitFor(fmt.Sprintf("finished segment at %s ", mib.RoundDown(lsn)))
+}
+
 func (p *program) kill() {
 	p.t.Helper()
 	require.NoError(p.t, p.Process.Kill())
@@ -251,13 +260,15 @@ func TestSideBySide(t *testing.T) {
 	pb := ours(t, append(conn, "-D", b, "-S", "b", "-v")...)
 	pa.waitFor("starting log streaming")
 	pb.waitFor("starting log streaming")
-	fill(t, s, 5)
+	end := fill(t, s, 5)
+	pa.waitForSegmentBefore(end)
+	pb.waitForSegmentBefore(end)
 	require.NoError(t, pa.Process.Signal(os.Interrupt))
 	require.NoError(t, pb.Process.Signal(os.Interrupt))
 	require.Contains(t, pa.ok(), "received interrupt signal, exiting")
 	require.Contains(t, pb.ok(), "received interrupt signal, exiting")
 
-	end := fill(t, s, 3)
+	end = fill(t, s, 3)
 	said := theirs(t, append(conn, "-D", a, "-S", "a", "-v", "--endpos", end.String())...).ok()
 	mine := ours(t, append(conn, "-D", b, "-S", "b", "-v", "--endpos", end.String())...).ok()
 	require.Equal(t, messages(said), messages(mine))
@@ -306,6 +317,7 @@ func TestPromotion(t *testing.T) {
 	pb.waitFor("switched to timeline 2")
 	end := fill(t, standby, 3)
 	for _, p := range []*program{pa, pb} {
+		p.waitForSegmentBefore(end)
 		require.NoError(t, p.Process.Signal(os.Interrupt))
 		p.ok()
 	}
@@ -439,10 +451,53 @@ func TestReconnect(t *testing.T) {
 	p.waitFor(`disconnected; waiting [2-5] seconds to try again`)
 	p.waitFor(`(?s)disconnected.*starting log streaming`)
 	end := fill(t, s, 2)
-	p.waitFor(fmt.Sprintf(`finished segment at %s `, mib.RoundDown(end)))
+	p.waitForSegmentBefore(end)
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 	p.ok()
 	t.Logf("%d segments are the server's", requireOnServer(t, s, dir))
+}
+
+// TestFullDisk fills the disk, and clears it while the program waits.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, nil)
+	ours(t, "-d", s.ConnString(), "-w", "-S", "s", "--create-slot").ok()
+	end := fill(t, s, 8)
+	disk := faultfs.New()
+	require.NoError(t, disk.Mkdir("/wal", vfs.DirMode))
+	disk.SetSpace(4 << 20)
+	dir, err := waldir.Open(waldir.Config{Path: "/wal", FS: disk, SegmentSize: mib, Partial: true})
+	require.NoError(t, err)
+	defer dir.Close()
+	out := new(output)
+	o := &options{slot: "s", stopAt: end, server: server{dbname: s.ConnString()}, interval: 10}
+	o.noLoop = true
+	err = stream(t.Context(), o, dir, 0, &logger{w: out, size: mib})
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	o.noLoop = false
+	done := make(chan error, 1)
+	go func() { done <- stream(t.Context(), o, dir, 0, &logger{w: out, size: mib}) }()
+	require.Eventually(t, func() bool {
+		return strings.Contains(out.String(), "disconnected; waiting 5 seconds to try again")
+	}, time.Minute, time.Millisecond)
+	require.Contains(t, out.String(), syscall.ENOSPC.Error())
+	disk.Heal()
+	require.NoError(t, <-done, out)
+	flushed, err := dir.Sync()
+	require.NoError(t, err)
+	require.Greater(t, flushed, end)
+
+	got := make([]byte, mib)
+	segments := 0
+	for n := mib.Number(end) - 5; n < mib.Number(end); n++ {
+		_, err := dir.ReadAt(1, got, mib.Start(n))
+		require.NoError(t, err)
+		want, err := os.ReadFile(filepath.Join(s.DataDir, "pg_wal", mib.Name(1, n)))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got), "segment %d", n)
+		segments++
+	}
+	t.Logf("%d segments are the server's", segments)
 }
 
 func TestPassword(t *testing.T) {
