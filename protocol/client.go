@@ -86,9 +86,6 @@ func NewClient(rw io.ReadWriter) *Client {
 // the newest PostgreSQL is assumed.
 func (c *Client) SetServer(s Server) { c.server = s }
 
-// Server is what SetServer was told.
-func (c *Client) Server() Server { return c.server }
-
 // OnNotice sets a function that gets every notice and warning of the server. It is called by the goroutine that reads.
 func (c *Client) OnNotice(f func(*Error)) { c.notice = f }
 
