@@ -19,15 +19,17 @@ import (
 
 // backupWAL streams the log into the pg_wal of a backup while the backup runs, over a connection of its own.
 type backupWAL struct {
-	dir     *waldir.Dir
-	sink    *backupSink
-	cancel  context.CancelFunc
-	done    chan struct{}
-	err     error // of the receiver; valid when done is closed
+	dir      *waldir.Dir
+	sink     *backupSink
+	receiver *Receiver
+	cancel   context.CancelFunc
+	done     chan struct{}
+	err      error       // of the receiver; valid when done is closed
+	started  atomic.Bool // the first stream has begun
+
 	mu      sync.Mutex
 	durable xlog.LSN
 	moved   chan struct{} // closed and replaced when durable moves
-	started atomic.Bool   // the first stream has begun
 }
 
 // startWAL begins to stream at the start of the backup. When it fails later it calls abort, so that nobody waits for
@@ -41,7 +43,7 @@ func startWAL(ctx context.Context, cfg *BackupConfig, id SystemIdentity, size xl
 	}
 	w := &backupWAL{dir: dir, done: make(chan struct{}), moved: make(chan struct{})}
 	w.sink = &backupSink{Dir: dir, wal: w, path: path, size: size}
-	r, err := New(Config{
+	w.receiver, err = New(Config{
 		ConnString: cfg.ConnString, ApplicationName: cfg.ApplicationName,
 		Slot: cfg.Slot, CreateSlot: cfg.streamSlot(),
 		Sink: w.sink, SystemID: id.SystemID, SegmentSize: size, Start: &start,
@@ -53,7 +55,7 @@ func startWAL(ctx context.Context, cfg *BackupConfig, id SystemIdentity, size xl
 	ctx, w.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(w.done)
-		w.err = r.Run(ctx)
+		w.err = w.receiver.Run(ctx)
 		if ctx.Err() == nil {
 			abort(fmt.Errorf("WAL streaming: %w", w.cause()))
 		}
@@ -103,6 +105,9 @@ func (w *backupWAL) waitFor(ctx context.Context, end xlog.LSN, idle time.Duratio
 			return nil
 		}
 		if err := waitMove(ctx, moved, idle); err != nil {
+			if last := w.receiver.Status().LastError; last != nil {
+				err = fmt.Errorf("%w, after %w", err, last)
+			}
 			return fmt.Errorf("WAL is needed up to %s and durable up to %s: %w", end, durable, err)
 		}
 	}
