@@ -80,7 +80,7 @@ func TestResumeAsPgReceivewal(t *testing.T) {
 	pgserver.Require(t, 15)
 	pgserver.RequireTool(t, "pg_receivewal")
 	s := pgserver.Start(t, pgserver.Options{Major: 15, WALSegmentMB: 1, Settings: map[string]string{"wal_keep_size": "1GB"}})
-	compared := 0
+	compared, read := 0, 0
 	for _, method := range []string{"none", "gzip:1", "lz4"} {
 		c, err := ParseCompression(method)
 		require.NoError(t, err)
@@ -90,6 +90,7 @@ func TestResumeAsPgReceivewal(t *testing.T) {
 		makeWAL(t, s, 3)
 		waitFor(t, filepath.Join(path, currentSegment(t, s)+suffix+".partial"))
 		r.kill()
+		read += readBack(t, s, path)
 
 		for _, damage := range []struct {
 			name string
@@ -115,7 +116,31 @@ func TestResumeAsPgReceivewal(t *testing.T) {
 		}
 	}
 	require.Positive(t, compared)
-	t.Logf("compared %d resume positions with pg_receivewal's", compared)
+	require.Positive(t, read)
+	t.Logf("compared %d resume positions with pg_receivewal's, and %d segments that it stored with the server's", compared, read)
+}
+
+// readBack reads the complete segments of an archive and compares them with the server's.
+func readBack(t *testing.T, s *pgserver.Server, path string) (n int) {
+	t.Helper()
+	d, err := Open(Config{Path: path, SegmentSize: testSize, Partial: true})
+	require.NoError(t, err)
+	defer d.Close()
+	found, err := d.scan()
+	require.NoError(t, err)
+	got := make([]byte, testSize)
+	for _, e := range found.segments {
+		if e.stage != stageComplete {
+			continue
+		}
+		want, err := os.ReadFile(filepath.Join(s.DataDir, "pg_wal", testSize.Name(e.tli, e.number)))
+		require.NoError(t, err)
+		_, err = d.ReadAt(e.tli, got, testSize.Start(e.number))
+		require.NoError(t, err, e.name)
+		require.True(t, string(want) == string(got), e.name)
+		n++
+	}
+	return n
 }
 
 // shorten damages a complete file so that pg_receivewal finds it too short: by its length, or for gzip by the length

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/walmirror/walmirror/xlog"
@@ -36,6 +37,9 @@ type source interface {
 func (d *Dir) ReadAt(tli xlog.TimelineID, p []byte, lsn xlog.LSN) (int, error) {
 	d.read.mu.Lock()
 	defer d.read.mu.Unlock()
+	if d.isClosed() {
+		return 0, ErrClosed
+	}
 	total := 0
 	for len(p) > 0 {
 		n := min(len(p), int(uint32(d.size)-d.size.Offset(lsn)))
@@ -49,6 +53,12 @@ func (d *Dir) ReadAt(tli xlog.TimelineID, p []byte, lsn xlog.LSN) (int, error) {
 		}
 	}
 	return total, nil
+}
+
+func (d *Dir) isClosed() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.closed
 }
 
 // readSegment fills p, which lies in one segment, or returns an error.
@@ -171,7 +181,9 @@ func (d *Dir) openFile(name string, m Method) (source, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &compressedSource{file: f, length: st.Size(), method: m}, nil
+	return &compressedSource{
+		file: f, length: st.Size(), method: m, partial: strings.HasSuffix(name, xlog.PartialSuffix),
+	}, nil
 }
 
 // reset closes the open file. The caller holds mu.
@@ -192,28 +204,47 @@ func (r *reader) close() error {
 
 // compressedSource reads a compressed segment forward; going back starts again.
 type compressedSource struct {
-	file   vfs.File
-	length int64
-	method Method
-	plain  io.ReadCloser // nil: not begun
-	offset int64         // of the next byte of plain
+	file    vfs.File
+	length  int64
+	method  Method
+	partial bool          // it was still being written
+	plain   io.ReadCloser // nil: not begun
+	offset  int64         // of the next byte of plain
 }
 
 func (s *compressedSource) ReadAt(p []byte, off int64) (int, error) {
 	if s.plain == nil || off < s.offset {
 		if err := s.restart(); err != nil {
-			return 0, err
+			return 0, s.end(err)
 		}
 	}
 	skipped, err := io.CopyN(io.Discard, s.plain, off-s.offset)
 	s.offset += skipped
 	if err != nil {
-		return 0, err
+		return 0, s.end(err)
 	}
-	n, err := io.ReadFull(s.plain, p)
+	n, err := readFull(s.plain, p)
 	s.offset += int64(n)
-	if err == io.ErrUnexpectedEOF {
-		err = io.EOF
+	return n, s.end(err)
+}
+
+// end tells a file that was still being written, which may stop anywhere, from a damaged one.
+func (s *compressedSource) end(err error) error {
+	if s.partial && errors.Is(err, io.ErrUnexpectedEOF) {
+		return io.EOF
+	}
+	return err
+}
+
+// readFull is io.ReadFull that leaves the reader's error as it is.
+func readFull(r io.Reader, p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var m int
+		m, err = r.Read(p[n:])
+		n += m
+	}
+	if n == len(p) {
+		err = nil
 	}
 	return n, err
 }
@@ -227,6 +258,9 @@ func (s *compressedSource) restart() error {
 	var err error
 	s.offset = 0
 	s.plain, err = s.method.newReader(io.NewSectionReader(s.file, 0, s.length))
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
 	return err
 }
 

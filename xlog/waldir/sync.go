@@ -9,7 +9,9 @@ import (
 )
 
 // Sync makes everything durable that was written before the call, content and names, and returns the end of it. It
-// runs beside Write, in a goroutine of its own: what is written meanwhile is the next call's.
+// runs beside Write, in a goroutine of its own: what is written meanwhile is the next call's. Right after Begin it
+// returns Begin's position, which on a new timeline is less than what it returned on the old one. While the disk has
+// no room for the segment after a full one of a data directory, the last byte of the full one is not acknowledged.
 func (d *Dir) Sync() (xlog.LSN, error) {
 	d.syncMu.Lock()
 	defer d.syncMu.Unlock()

@@ -20,6 +20,20 @@
 //	flushed, err := d.Sync()              // in another one, as often as wanted
 //	err = d.Close()
 //
+// # Files
+//
+//	archive                               pg_wal
+//	000000010000000000000005.zst          000000010000000000000005     complete
+//	000000010000000000000006              000000010000000000000006     complete
+//	000000010000000000000007.partial      000000010000000000000007     being received
+//	000000010000000000000008.ahead        000000010000000000000008     prepared, or written ahead
+//	00000002.history                      00000002.history
+//	                                      archive_status/000000010000000000000005.done
+//	                                      archive_status/000000010000000000000006.done
+//	.walmirror.lock                       .walmirror.lock              held while the Dir is open
+//
+// NAME.tmp in an archive, and xlogtemp.NAME in pg_wal, were not finished; Open removes them.
+//
 // # Order of operations
 //
 // A segment goes through these steps, and a crash between any two of them loses nothing that Sync returned:
@@ -28,12 +42,19 @@
 //	write     pwrite the caller's bytes (goroutine of Write)
 //	sync      fsync the file (goroutine of Sync)
 //	finish    rename NAME.partial to NAME, or make NAME.done (goroutine of Sync)
-//	publish   the next segment gets its NAME.partial (goroutine of Sync)
+//	publish   rename the next NAME.ahead to NAME.partial (goroutine of Sync)
 //	sync      fsync the directory; only now does Sync return a position behind the segment
 //
-// Writing runs ahead of this. In an archive the segments that are ahead are called NAME.ahead, which pg_receivewal
-// does not look at: a NAME.partial is never followed by another one, so that pg_receivewal can take over. In a data
-// directory they have their final names, and Resume tells by the missing NAME.done that a segment was not finished.
+// Names become durable in the order of the segments: before one is made, the segment before it has a durable name.
+// So a gap in the names is never the work of a crash, and Resume finds everything that was not finished.
+//
+// Writing runs ahead of finishing. In an archive the segments that are ahead are called NAME.ahead, which
+// pg_receivewal does not look at: as it goes on behind the newest segment it finds, a NAME.partial must never have
+// another segment behind it. In a data directory they have their final names, and the missing NAME.done tells Resume
+// that a segment was not finished.
+//
+// A full segment costs two fsyncs in an archive, its own and the directory's. In pg_wal it costs four, two of them
+// while the file is prepared: PostgreSQL must never see a segment's name with less than its length behind it.
 //
 // # Errors
 //
