@@ -51,13 +51,16 @@ func startServer(t *testing.T, major, segmentMB int, settings map[string]string)
 	return &walServer{Server: s, dialect: d, size: xlog.SegmentSize(segmentMB * mib)}
 }
 
-// load runs the workload. Its statements run one by one: VACUUM may not be in a transaction with others.
-func (s *walServer) load(t *testing.T, scale int) {
+// load runs the workload.
+func (s *walServer) load(t *testing.T, scale int) { s.loadSQL(t, workload, scale) }
+
+// loadSQL runs statements one by one: VACUUM may not be in a transaction with others.
+func (s *walServer) loadSQL(t *testing.T, script string, scale int) {
 	ctx := context.Background()
 	conn, err := s.Connect(ctx)
 	require.NoError(t, err)
 	defer conn.Close(ctx)
-	for _, sql := range strings.Split(strings.ReplaceAll(workload, ":scale", strconv.Itoa(scale)), ";\n") {
+	for _, sql := range strings.Split(strings.ReplaceAll(script, ":scale", strconv.Itoa(scale)), ";\n") {
 		_, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
 		require.NoError(t, err, sql)
 	}
@@ -258,7 +261,7 @@ func checkVersion(t *testing.T, s *walServer) {
 	cfg := s.config(t)
 	flush := s.flushLSN(t)
 	var want []string
-	if s.Major >= 15 {
+	if s.Major >= 15 { // its functions came with 15
 		want = inspect(t, s, cfg.Start, flush)
 	}
 	require.NoError(t, s.Stop(pgserver.Fast))
@@ -289,7 +292,7 @@ func checkVersion(t *testing.T, s *walServer) {
 
 // inspect asks the server for all its records up to end, one line for each.
 func inspect(t *testing.T, s *walServer, start, end xlog.LSN) []string {
-	s.SQL(t, "CREATE EXTENSION pg_walinspect")
+	s.SQL(t, "CREATE EXTENSION IF NOT EXISTS pg_walinspect")
 	rows := s.SQL(t, `SELECT concat_ws(' ', start_lsn, end_lsn, prev_lsn, xid, resource_manager, record_length,
 		main_data_length, fpi_length, block_ref) FROM pg_get_wal_records_info($1::pg_lsn, $2::pg_lsn)`,
 		start.Add(40).String(), end.String())
