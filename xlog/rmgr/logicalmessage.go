@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rmgr
+
+import "github.com/walmirror/walmirror/xlog"
+
+func logicalMessageOps(*xlog.Dialect) []op { return nil }
