@@ -81,7 +81,7 @@ type Config struct {
 	Fatal func(error) bool
 
 	// Applied tells how far the log is applied, for the primary's replay_lsn; nil is unknown. It is called for each
-	// status message. See Receiver.Reply.
+	// status message, by several goroutines, and must not call the Receiver. See Receiver.Reply.
 	Applied func() xlog.LSN
 	// Feedback gives the hot standby feedback to send at each StatusInterval; nil sends none. While it returns false
 	// the primary is told once to forget what it was told.

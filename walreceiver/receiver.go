@@ -60,7 +60,7 @@ var errStop = errors.New("stop")
 
 // Run receives until ctx ends or StopAt is reached, and connects again whenever it has to. At the end everything
 // received is made durable and confirmed, and Run returns nil. Otherwise it returns the error of the sink, or one that
-// the configuration makes fatal. Run is called once.
+// the configuration makes fatal. It waits for the sink's methods however long they take. Run is called once.
 func (r *Receiver) Run(ctx context.Context) error {
 	if !r.running.CompareAndSwap(false, true) {
 		return errRunning

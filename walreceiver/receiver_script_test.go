@@ -370,6 +370,19 @@ func TestReconnectAfterSwitch(t *testing.T) {
 	}
 }
 
+// TestSameTimelineTwice: two servers were promoted apart from each other, and both took timeline 2.
+func TestSameTimelineTwice(t *testing.T) {
+	b := records(10)
+	b.Promote(2, nil)
+	f := &scripted{history: b.History(), pos: b.Pos()}
+	sink := &memSink{t: t}
+	require.NoError(t, sink.WriteHistory(2, []byte("1\t0/100100\tthe other one\n")))
+	r := receive(t, walreceiver.Config{ConnString: f.serve(t), Sink: sink, NoReconnect: true})
+	r.wait()
+	require.ErrorIs(t, r.err, walreceiver.ErrDiverged)
+	require.Empty(t, sink.begins)
+}
+
 // TestSilentServer: after half of the timeout the server is asked, after all of it the connection ends.
 func TestSilentServer(t *testing.T) {
 	var asked atomic.Int32

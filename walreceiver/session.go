@@ -145,11 +145,10 @@ func (r *Receiver) ownHistory() xlog.History {
 	if r.pos.Timeline == 1 {
 		return xlog.History{Timeline: 1}
 	}
-	content, err := r.cfg.Sink.ReadHistory(r.pos.Timeline)
+	hist, err := r.sinkHistory(r.pos.Timeline)
 	if err != nil {
 		return xlog.History{}
 	}
-	hist, _ := xlog.ParseHistory(r.pos.Timeline, content)
 	return hist
 }
 

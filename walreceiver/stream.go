@@ -81,7 +81,7 @@ func (r *Receiver) start(ctx context.Context, conn *Conn, serverEnd xlog.LSN) er
 }
 
 // run owns the replier's goroutine.
-func (s *stream) run(ctx context.Context) (*protocol.NextTimeline, error) {
+func (s *stream) run(ctx context.Context) (next *protocol.NextTimeline, err error) {
 	replying, stopReplying := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -90,10 +90,13 @@ func (s *stream) run(ctx context.Context) (*protocol.NextTimeline, error) {
 	}()
 	defer func() {
 		stopReplying()
+		if err != nil {
+			s.conn.wire.interrupt() // it is over, and a message may be stuck
+		}
 		<-done
 	}()
 
-	err := s.receive(ctx)
+	err = s.receive(ctx)
 	switch {
 	case err == io.EOF:
 		return s.endOfTimeline(ctx)
@@ -267,6 +270,7 @@ func (s *stream) endOfTimeline(ctx context.Context) (*protocol.NextTimeline, err
 // leave ends the stream from our side: everything received becomes durable and is confirmed. What the server still
 // sends is dropped.
 func (s *stream) leave() error {
+	_ = s.conn.wire.SetWriteDeadline(time.Now().Add(farewell)) // of a message that is stuck
 	if err := s.r.flusher.quiesce(); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"github.com/walmirror/walmirror/protocol"
 	"github.com/walmirror/walmirror/xlog"
@@ -17,42 +18,82 @@ import (
 // WalRcvFetchTimeLineHistoryFiles does, and returns the server's history. Timelines in between that the server knows
 // nothing of are not its ancestors, or were pruned: only its own file is indispensable.
 func (r *Receiver) fetchHistories(ctx context.Context, conn *Conn, server xlog.TimelineID) (xlog.History, error) {
-	hist := xlog.History{Timeline: server}
-	for tli := max(r.lastTimeline, 2); tli <= server; tli++ {
-		content, err := r.fetchHistory(ctx, conn, tli)
-		if isMissingFile(err) && tli < server {
-			continue
+	for tli := max(r.lastTimeline, 2); tli < server; tli++ {
+		_, err := r.sinkHistory(tli)
+		if errors.Is(err, fs.ErrNotExist) {
+			_, err = r.fetchHistory(ctx, conn, tli)
 		}
-		if err != nil {
-			return hist, err
-		}
-		if tli == server {
-			if hist, err = xlog.ParseHistory(server, content); err != nil {
-				return hist, err
-			}
+		if err != nil && !isMissingFile(err) {
+			return xlog.History{}, err
 		}
 	}
-	r.lastTimeline = r.pos.Timeline
-	return hist, nil
+	hist, err := r.serverHistory(ctx, conn, server)
+	if err == nil {
+		r.lastTimeline = r.pos.Timeline
+	}
+	return hist, err
 }
 
-func (r *Receiver) fetchHistory(ctx context.Context, conn *Conn, tli xlog.TimelineID) ([]byte, error) {
-	content, err := r.cfg.Sink.ReadHistory(tli)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return content, sinkError("read history of timeline "+tli.String(), r.pos.LSN, err)
+// serverHistory is the history of the server's own timeline. If the sink has a file of that timeline, it must say the
+// same: two servers that were promoted apart from each other may have taken the same number.
+func (r *Receiver) serverHistory(ctx context.Context, conn *Conn, tli xlog.TimelineID) (xlog.History, error) {
+	if tli == 1 {
+		return xlog.History{Timeline: 1}, nil
 	}
-	_, content, err = conn.TimelineHistory(ctx, tli)
+	ours, err := r.sinkHistory(tli)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r.fetchHistory(ctx, conn, tli)
+	}
 	if err != nil {
-		return nil, err
+		return ours, err
 	}
-	if _, err := xlog.ParseHistory(tli, content); err != nil {
-		return nil, err
+	_, content, err := conn.TimelineHistory(ctx, tli)
+	if isMissingFile(err) {
+		return ours, nil
+	}
+	if err != nil {
+		return ours, err
+	}
+	theirs, err := xlog.ParseHistory(tli, content)
+	if err == nil && !sameAncestors(ours, theirs) {
+		err = fmt.Errorf("%w: the server's %s is not the one we have", ErrDiverged, tli.HistoryName())
+	}
+	return theirs, err
+}
+
+func sameAncestors(a, b xlog.History) bool {
+	return slices.EqualFunc(a.Ancestors, b.Ancestors, func(x, y xlog.Switch) bool {
+		return x.Timeline == y.Timeline && x.LSN == y.LSN
+	})
+}
+
+// sinkHistory reads a stored history file. The error wraps fs.ErrNotExist when there is none.
+func (r *Receiver) sinkHistory(tli xlog.TimelineID) (xlog.History, error) {
+	content, err := r.cfg.Sink.ReadHistory(tli)
+	if errors.Is(err, fs.ErrNotExist) {
+		return xlog.History{}, err
+	}
+	if err != nil {
+		return xlog.History{}, sinkError("read history of timeline "+tli.String(), r.pos.LSN, err)
+	}
+	return xlog.ParseHistory(tli, content)
+}
+
+// fetchHistory stores the server's file of a timeline.
+func (r *Receiver) fetchHistory(ctx context.Context, conn *Conn, tli xlog.TimelineID) (xlog.History, error) {
+	_, content, err := conn.TimelineHistory(ctx, tli)
+	if err != nil {
+		return xlog.History{}, err
+	}
+	hist, err := xlog.ParseHistory(tli, content)
+	if err != nil {
+		return hist, err
 	}
 	if err := r.cfg.Sink.WriteHistory(tli, content); err != nil {
-		return nil, sinkError("write history of timeline "+tli.String(), r.pos.LSN, err)
+		return hist, sinkError("write history of timeline "+tli.String(), r.pos.LSN, err)
 	}
 	r.emit(HistoryStored{Timeline: tli})
-	return content, nil
+	return hist, nil
 }
 
 func isMissingFile(err error) bool {
