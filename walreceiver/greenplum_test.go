@@ -80,7 +80,10 @@ func TestGreenplum(t *testing.T) {
 			f.history, f.pos = hist, end
 			endOfTimeline(s, 2, at)
 		case 3:
-			send(s, size.RoundDown(at), log2)
+			if cmd.Start != at {
+				t.Errorf("timeline 2 from %s: up to %s it is the log of timeline 1", cmd.Start, at)
+			}
+			send(s, cmd.Start, log2[size.Offset(cmd.Start):])
 			statusWith(s, func(protocol.StandbyStatus) bool { return false })
 			endOfStream(s)
 		}

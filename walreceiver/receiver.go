@@ -21,9 +21,10 @@ type Receiver struct {
 	stopAt  atomic.Uint64 // Config.StopAt
 
 	// Belong to Run's goroutine.
-	pos   Position // of the next byte to write; Timeline is 0 until it is known
-	began bool     // the sink was told of pos
-	floor xlog.LSN // durable although pos is before it
+	pos      Position        // of the next byte to write; Timeline is 0 until it is known
+	began    bool            // the sink was told of pos
+	floor    xlog.LSN        // durable although pos is before it
+	seedFrom xlog.TimelineID // timeline that has the log from pos to floor; 0 for none
 	// lastTimeline is the timeline before the last switch, until its successors' history files are there.
 	lastTimeline xlog.TimelineID
 	verifier     *xlog.Verifier

@@ -211,7 +211,7 @@ func TestGreenplumName(t *testing.T) {
 		f := &scripted{gp: c.gp}
 		conn, err := walreceiver.Connect(t.Context(), f.serve(t)+c.conninfo, walreceiver.ConnectOptions{ApplicationName: c.option})
 		require.NoError(t, err)
-		require.Equal(t, c.want, f.noted(&f.names))
+		eventually(t, c.want, func() bool { return f.noted(&f.names) == c.want })
 		if c.gp != "" {
 			require.Equal(t, protocol.Greenplum, conn.Server().Flavour)
 			require.Equal(t, 120000, conn.Server().Version)
@@ -351,10 +351,10 @@ func TestReconnectAfterSwitch(t *testing.T) {
 					s.Conn.Close()
 					return
 				}
-				if start.Start != base {
-					t.Errorf("timeline 2 from %s", start.Start)
+				if want := map[bool]xlog.LSN{false: base, true: at}[c.readable]; start.Start != want {
+					t.Errorf("timeline 2 from %s, not %s", start.Start, want)
 				}
-				s.XLogData(base, b.Bytes())
+				s.XLogData(start.Start, b.Bytes()[start.Start.Sub(base):])
 				statusWith(s, func(protocol.StandbyStatus) bool { return false })
 				endOfStream(s)
 			}

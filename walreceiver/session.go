@@ -137,7 +137,7 @@ func (r *Receiver) begin(conn *Conn) error {
 	r.track.begin(r.pos, r.floor)
 	r.flusher.begin(r.pos.LSN)
 	r.began = true
-	return nil
+	return r.seed()
 }
 
 // ownHistory is the history of our timeline, empty when the sink has none.

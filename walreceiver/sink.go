@@ -16,7 +16,7 @@ type Sink interface {
 	Resume() (tli xlog.TimelineID, lsn xlog.LSN, ok bool)
 	// Begin announces that the next Write starts at lsn, the start of a segment, on timeline tli. Everything written
 	// before has been synced. The same log may come again, and on a new timeline the log of the segment in which the
-	// old one was left.
+	// old one was left comes once more.
 	Begin(tli xlog.TimelineID, lsn xlog.LSN) error
 	// Write takes the next bytes of the log; p is valid during the call only. Positions have no gaps, but one call
 	// may cross segments. It may block: replies to the primary go out meanwhile.
@@ -32,7 +32,8 @@ type Sink interface {
 
 // WALReader is what a Sink may offer besides, as *waldir.Dir does. With it a receiver that comes to a server on a new
 // timeline can tell log that is lost in the server's history (ErrDiverged) from the torn record at the end that a
-// promotion leaves behind.
+// promotion leaves behind; and it begins the new timeline's first segment with the log it has, so that what was
+// confirmed is found there too from the first moment on.
 type WALReader interface {
 	// ReadAt reads log that was written on tli. It reads less only with an error.
 	ReadAt(tli xlog.TimelineID, p []byte, lsn xlog.LSN) (int, error)

@@ -215,15 +215,9 @@ func (s *stream) data(m *protocol.XLogData, now time.Time) error {
 	r.failures = 0
 	end := r.track.heard(m.End, m.SendTime, now)
 	data := r.cutAtStop(m.Data)
-	if err := r.verify(m.Start, data); err != nil {
+	if err := r.write(m.Start, data); err != nil {
 		return err
 	}
-	if err := r.cfg.Sink.Write(m.Start, data); err != nil {
-		return sinkError("write", m.Start, err)
-	}
-	r.pos.LSN = m.Start.Add(len(data))
-	r.track.wrote(r.pos.LSN, len(data))
-
 	finished := r.segSize.Number(m.Start) != r.segSize.Number(r.pos.LSN)
 	drained := !s.client.CopyBuffered()
 	lag := end.Sub(r.pos.LSN)
@@ -235,6 +229,19 @@ func (s *stream) data(m *protocol.XLogData, now time.Time) error {
 		r.emit(SegmentFinished{End: Position{Timeline: r.pos.Timeline, LSN: r.segSize.RoundDown(r.pos.LSN)}})
 	}
 	r.noteCaughtUp(end)
+	return nil
+}
+
+// write checks log, gives it to the sink and moves our position.
+func (r *Receiver) write(lsn xlog.LSN, p []byte) error {
+	if err := r.verify(lsn, p); err != nil {
+		return err
+	}
+	if err := r.cfg.Sink.Write(lsn, p); err != nil {
+		return sinkError("write", lsn, err)
+	}
+	r.pos.LSN = lsn.Add(len(p))
+	r.track.wrote(r.pos.LSN, len(p))
 	return nil
 }
 

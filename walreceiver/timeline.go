@@ -183,7 +183,7 @@ func (r *Receiver) switchTimeline(next *protocol.NextTimeline) error {
 	}
 	_, flush := r.track.positions()
 	r.rewind(Position{Timeline: next.Timeline, LSN: r.segSize.RoundDown(next.Start)}, min(flush, next.Start))
-	r.lastTimeline = old
+	r.seedFrom, r.lastTimeline = old, old
 	r.emit(TimelineSwitched{From: old, To: next.Timeline, At: next.Start})
 	return nil
 }
@@ -191,5 +191,32 @@ func (r *Receiver) switchTimeline(next *protocol.NextTimeline) error {
 // rewind sets the position of the next stream to the start of a segment. Everything below floor stays durable.
 func (r *Receiver) rewind(to Position, floor xlog.LSN) {
 	r.pos, r.floor = to, floor
-	r.began, r.verifier = false, nil
+	r.began, r.verifier, r.seedFrom = false, nil, 0
+}
+
+const seedPiece = 256 << 10
+
+// seed begins a new timeline's first segment with our own log of the old one, up to the switch point, where the sink
+// can be read; streaming then goes on there. The server would send the same bytes. But until they had come, a server
+// that recovers from the new segment would end before log that was confirmed long ago: it looks for a segment on the
+// newest timeline first. What cannot be read is left to the server.
+func (r *Receiver) seed() error {
+	from, to := r.seedFrom, r.floor
+	r.seedFrom = 0
+	source, ok := r.cfg.Sink.(WALReader)
+	if !ok || from == 0 {
+		return nil
+	}
+	buf := make([]byte, seedPiece)
+	for r.pos.LSN < to {
+		p := buf[:min(to.Sub(r.pos.LSN), seedPiece)]
+		if n, _ := source.ReadAt(from, p, r.pos.LSN); n < len(p) {
+			break
+		}
+		if err := r.write(r.pos.LSN, p); err != nil {
+			return err
+		}
+		r.flusher.wrote(r.pos.LSN, false, 0, false)
+	}
+	return r.flusher.quiesce()
 }
