@@ -370,6 +370,36 @@ func TestReconnectAfterSwitch(t *testing.T) {
 	}
 }
 
+// TestLostAfterPromotion: the promoted server dies before it has sent anything of its timeline. What was confirmed
+// before is found in the new timeline's segment, where a server that recovers from here looks for it.
+func TestLostAfterPromotion(t *testing.T) {
+	b := records(3000)
+	at := b.Pos()
+	b.Promote(2, nil)
+	b.Noop(100)
+	dir, _ := archive(t)
+	f := &scripted{pos: at}
+	f.stream = func(s *protocoltest.Session, start protocol.StartReplication) {
+		s.CopyBoth()
+		if start.Timeline == 2 {
+			s.Conn.Close()
+			return
+		}
+		s.XLogData(base, b.Bytes()[:at.Sub(base)])
+		f.history, f.pos = b.History(), b.Pos()
+		endOfTimeline(s, 2, at)
+	}
+	r := receive(t, walreceiver.Config{ConnString: f.serve(t), Sink: dir, NoReconnect: true})
+	r.wait()
+	require.Error(t, r.err)
+	require.Equal(t, xlog.TimelineID(2), r.Status().ReceivedTimeline)
+	require.Equal(t, at, r.Status().FlushedLSN)
+	got := make([]byte, at.Sub(base))
+	_, err := dir.ReadAt(2, got, base)
+	require.NoError(t, err)
+	require.Equal(t, b.Bytes()[:len(got)], got)
+}
+
 // TestSameTimelineTwice: two servers were promoted apart from each other, and both took timeline 2.
 func TestSameTimelineTwice(t *testing.T) {
 	b := records(10)
