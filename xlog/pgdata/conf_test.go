@@ -56,8 +56,8 @@ var confSnippets = []struct {
 	{"w.a = on", "1 w.a=on"},
 	{"w.a = a.b", "error 1"},
 	{"w.a = a.b.c", "1 w.a=a.b.c"},
-	{"w.a = /tmp", "error 1"},
-	{"w.a = C:/tmp-1_x", "1 w.a=C:/tmp-1_x"},
+	{"w.a = /srv", "error 1"},
+	{"w.a = C:/srv-1_x", "1 w.a=C:/srv-1_x"},
 	{"w.a = host-name.example", "1 w.a=host-name.example"},
 	{"w.a = 128MB", "1 w.a=128MB"},
 	{"w.a = -1", "1 w.a=-1"},
@@ -203,7 +203,7 @@ func TestAlterSystemOracle(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(ours, AutoConfName), text, 0o600))
 		settings := []Setting{
-			{Name: "primary_conninfo", Value: `host='/tmp/a b' password='it\'s \\ "x"' user=u`},
+			{Name: "primary_conninfo", Value: `host='/srv/a b' password='it\'s \\ "x"' user=u`},
 			{Name: "work_mem", Value: "128MB"},
 			{Name: "primary_slot_name", Value: "s1"},
 			{Name: "restore_command", Value: `cp '%f' "C:\temp\%p"; # no`},

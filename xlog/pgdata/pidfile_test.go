@@ -247,7 +247,7 @@ func TestLockStale(t *testing.T) {
 		fmt.Sprintf("-%d\n/data\n", gone.Process.Pid),
 		fmt.Sprintf("%d\n", os.Getpid()),
 		fmt.Sprintf("%d\n", os.Getppid()),
-		fmt.Sprintf("%d\n/data\n1\n5432\n/tmp\n127.0.0.1\n  5432001  2147483647\nready   \n", gone.Process.Pid),
+		fmt.Sprintf("%d\n/data\n1\n5432\n/run\n127.0.0.1\n  5432001  2147483647\nready   \n", gone.Process.Pid),
 	}
 	for _, text := range stale {
 		dir := t.TempDir()
@@ -309,11 +309,11 @@ func TestReadPIDFile(t *testing.T) {
 	_, err = ReadPIDFile(vfs.OS, dir)
 	require.ErrorContains(t, err, path)
 	require.NoError(t, os.WriteFile(path,
-		[]byte("-12\n/data dir\n1700000000\n5433\n/tmp\n*\n   100        7\nstarting\n"), 0o600))
+		[]byte("-12\n/data dir\n1700000000\n5433\n/run\n*\n   100        7\nstarting\n"), 0o600))
 	p, err := ReadPIDFile(vfs.OS, dir)
 	require.NoError(t, err)
 	require.Equal(t, &PIDFile{
 		PID: 12, Standalone: true, DataDir: "/data dir", StartTime: 1700000000, Port: 5433,
-		SocketDir: "/tmp", ListenAddr: "*", ShmemKey: 100, ShmemID: 7, Status: "starting",
+		SocketDir: "/run", ListenAddr: "*", ShmemKey: 100, ShmemID: 7, Status: "starting",
 	}, p)
 }
