@@ -33,7 +33,8 @@ type Receiver struct {
 	systemID     uint64
 	slot         string
 	slotMade     bool
-	failures     int // connections without a message, in a row
+	failures     int      // connections without progress, in a row
+	corruptAt    xlog.LSN // failures are counted on until this position is passed
 
 	mu   sync.Mutex
 	live *stream // the present stream, for other goroutines

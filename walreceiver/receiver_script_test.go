@@ -400,6 +400,29 @@ func TestLostAfterPromotion(t *testing.T) {
 	require.Equal(t, b.Bytes()[:len(got)], got)
 }
 
+// TestCorruptAgain: a server whose log is corrupt is not asked for it as fast as it can send.
+func TestCorruptAgain(t *testing.T) {
+	b := records(10)
+	bad := append(append([]byte(nil), b.Bytes()...), []byte(strings.Repeat("walmirror", 20))...)
+	f := &scripted{pos: base.Add(len(bad)), stream: func(s *protocoltest.Session, start protocol.StartReplication) {
+		s.CopyBoth()
+		s.XLogData(base, b.Bytes())
+		s.XLogData(b.Pos(), bad[len(b.Bytes()):])
+		_, _ = io.Copy(io.Discard, s.Conn)
+	}}
+	r := receive(t, walreceiver.Config{
+		ConnString: f.serve(t), Sink: &memSink{t: t}, Backoff: walreceiver.Backoff{Min: time.Millisecond, Max: time.Hour},
+	})
+	eventually(t, "some attempts", func() bool { return countEvents[walreceiver.Disconnected](r) == 5 })
+	r.mu.Lock()
+	last := r.events[len(r.events)-1].(walreceiver.Disconnected)
+	r.mu.Unlock()
+	require.ErrorIs(t, last.Err, walreceiver.ErrCorrupt)
+	require.Equal(t, 5, last.Failures)
+	require.Equal(t, b.Pos(), last.Err.(*walreceiver.CorruptError).Good)
+	r.stop()
+}
+
 // TestSameTimelineTwice: two servers were promoted apart from each other, and both took timeline 2.
 func TestSameTimelineTwice(t *testing.T) {
 	b := records(10)

@@ -159,6 +159,7 @@ func (r *Receiver) backToGood(corrupt *CorruptError) error {
 	}
 	_, flush := r.track.positions()
 	good := corrupt.Good
+	r.corruptAt = max(corrupt.At, r.pos.LSN) + 1
 	r.rewind(Position{Timeline: r.pos.Timeline, LSN: r.segSize.RoundDown(good)}, min(flush, good))
 	return corrupt
 }

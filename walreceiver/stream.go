@@ -191,11 +191,18 @@ func (s *stream) message(payload []byte) error {
 }
 
 func (s *stream) alive(m *protocol.Keepalive, now time.Time) {
-	s.r.failures = 0
+	s.r.noteProgress()
 	s.r.noteCaughtUp(s.r.track.heard(m.End, m.SendTime, now))
 	if m.ReplyRequested {
 		s.replier.force(false)
 		s.r.flusher.hurry()
+	}
+}
+
+// noteProgress ends a row of failures, unless it may go on where the log was corrupt before.
+func (r *Receiver) noteProgress() {
+	if r.pos.LSN >= r.corruptAt {
+		r.failures, r.corruptAt = 0, 0
 	}
 }
 
@@ -212,12 +219,12 @@ func (s *stream) data(m *protocol.XLogData, now time.Time) error {
 	if m.Start != r.pos.LSN {
 		return fmt.Errorf("%w: log at %s, expected at %s", protocol.ErrProtocol, m.Start, r.pos.LSN)
 	}
-	r.failures = 0
 	end := r.track.heard(m.End, m.SendTime, now)
 	data := r.cutAtStop(m.Data)
 	if err := r.write(m.Start, data); err != nil {
 		return err
 	}
+	r.noteProgress()
 	finished := r.segSize.Number(m.Start) != r.segSize.Number(r.pos.LSN)
 	drained := !s.client.CopyBuffered()
 	lag := end.Sub(r.pos.LSN)
