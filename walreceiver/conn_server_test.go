@@ -60,7 +60,7 @@ func TestCommands(t *testing.T) {
 		size, err := conn.SegmentSize(ctx)
 		require.NoError(t, err)
 		require.Equal(t, mib, size)
-		mode, err := conn.Show(ctx, "data_directory_mode")
+		mode, err := conn.Show(ctx, "Data_Directory_Mode")
 		require.NoError(t, err)
 		require.Equal(t, "0700", mode)
 		_, err = conn.Show(ctx, "no_such_setting")

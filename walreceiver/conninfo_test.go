@@ -69,7 +69,8 @@ func TestPassFile(t *testing.T) {
 func TestKeepAlives(t *testing.T) {
 	d, err := newDialer(map[string]string{"keepalives_idle": "7", "keepalives_count": "0"})
 	require.NoError(t, err)
-	require.Equal(t, net.KeepAliveConfig{Enable: true, Idle: 7 * time.Second, Interval: 15 * time.Second, Count: 4}, d.KeepAliveConfig)
+	want := net.KeepAliveConfig{Enable: true, Idle: 7 * time.Second, Interval: 15 * time.Second, Count: 4}
+	require.Equal(t, want, d.KeepAliveConfig)
 	d, err = newDialer(map[string]string{"keepalives": "0"})
 	require.NoError(t, err)
 	require.False(t, d.KeepAliveConfig.Enable)
@@ -112,7 +113,9 @@ func TestParseUnits(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	b := Backoff{Min: time.Second, Max: 10 * time.Second}.withDefaults()
-	for failures, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 4: 8 * time.Second, 5: 10 * time.Second, 1000: 10 * time.Second} {
+	for failures, want := range map[int]time.Duration{
+		1: time.Second, 2: 2 * time.Second, 4: 8 * time.Second, 5: 10 * time.Second, 1000: 10 * time.Second,
+	} {
 		for range 20 {
 			d := b.delay(failures)
 			require.GreaterOrEqual(t, d, want/2)

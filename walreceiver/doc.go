@@ -35,11 +35,11 @@
 // Run handles a lost connection by itself. What an operator must see stays in [Status] and comes as an [Event]:
 //
 //	condition                                        error                  what Run does
-//	connection refused, cut, or server restarts      of the network         connects again and goes on where writing stopped
+//	connection refused, cut, or server restarts      of the network         connects again, goes on where it was
 //	server shuts down in order                       ErrServerShutdown      the same; everything was confirmed before
 //	                                                 (package protocol)
 //	silence for ReceiveTimeout                       ErrTimeout             the same, after asking at half of it
-//	received log is not valid (Config.Verify)        ErrCorrupt             receives the segment again; nothing of it was written
+//	received log is not valid (Config.Verify)        ErrCorrupt             receives the segment again
 //	server on an older timeline, or before us        ErrServerBehind        tries again
 //	password, user or pg_hba.conf                    ErrAuth                tries again; permanent
 //	slot is missing                                  ErrSlotNotFound        tries again; permanent

@@ -71,7 +71,8 @@ func (r *Receiver) start(ctx context.Context, conn *Conn, serverEnd xlog.LSN) er
 		err = cause
 	}
 	if err != nil {
-		return classifyStream(fmt.Errorf("START_REPLICATION at %s on timeline %s: %w", r.pos.LSN, r.pos.Timeline, err), r.slot != "")
+		err = fmt.Errorf("START_REPLICATION at %s on timeline %s: %w", r.pos.LSN, r.pos.Timeline, err)
+		return classifyStream(err, r.slot != "")
 	}
 	r.track.started(r.pos, serverEnd, time.Now())
 	r.emit(StreamStarted{Start: r.pos})
@@ -254,7 +255,8 @@ func (r *Receiver) write(lsn xlog.LSN, p []byte) error {
 
 // cutAtStop drops what comes after the end of a segment that lies beyond StopAt, as pg_receivewal does.
 func (r *Receiver) cutAtStop(data []byte) []byte {
-	for end := r.segSize.RoundDown(r.pos.LSN) + xlog.LSN(r.segSize); end < r.pos.LSN.Add(len(data)); end += xlog.LSN(r.segSize) {
+	size, after := xlog.LSN(r.segSize), r.pos.LSN.Add(len(data))
+	for end := r.segSize.RoundDown(r.pos.LSN) + size; end < after; end += size {
 		if r.stopReached(end) {
 			return data[:end.Sub(r.pos.LSN)]
 		}

@@ -48,7 +48,10 @@ func (c *Conn) Show(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return row.text(name), nil
+	if len(row.result.Rows[0]) != 1 { // the column has the setting's proper name, which name may spell in another case
+		return "", row.malformed(name)
+	}
+	return string(row.result.Rows[0][0]), nil
 }
 
 // SegmentSize is the size of the server's WAL segments.

@@ -106,7 +106,8 @@ func isMissingFile(err error) bool {
 func (r *Receiver) checkHistory(server SystemIdentity, hist xlog.History) (*protocol.NextTimeline, error) {
 	switch {
 	case server.Timeline < r.pos.Timeline:
-		return nil, fmt.Errorf("%w: it is on timeline %s, our log on timeline %s", ErrServerBehind, server.Timeline, r.pos.Timeline)
+		return nil, fmt.Errorf("%w: it is on timeline %s, our log on timeline %s", ErrServerBehind,
+			server.Timeline, r.pos.Timeline)
 	case server.Timeline == r.pos.Timeline && server.XLogPos < r.pos.LSN:
 		return nil, fmt.Errorf("%w: it is at %s, our log ends at %s on timeline %s", ErrServerBehind, server.XLogPos,
 			r.pos.LSN, r.pos.Timeline)

@@ -55,7 +55,8 @@ func xlogFlavour(f protocol.Flavour) xlog.Flavour {
 }
 
 // newVerifier makes the verifier of a stream. hist may be empty.
-func (c *VerifyConfig) newVerifier(d *xlog.Dialect, system uint64, size xlog.SegmentSize, hist xlog.History) *xlog.Verifier {
+func (c *VerifyConfig) newVerifier(d *xlog.Dialect, system uint64, size xlog.SegmentSize,
+	hist xlog.History) *xlog.Verifier {
 	return xlog.NewVerifier(xlog.ReaderConfig{
 		Dialect: d, SegmentSize: size, SystemID: system, History: hist, MaxRecord: c.MaxRecord,
 	})
