@@ -4,6 +4,7 @@ package walreceiver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -321,4 +322,32 @@ func walFiles(t *testing.T, dir string, fetched bool) int {
 	require.NoError(t, err)
 	require.NotEmpty(t, segments)
 	return len(segments)
+}
+
+// TestBaseBackupConfigure: the hook that makes a standby of the copy sees everything but the control file, and the
+// copy still says that it is incomplete. An error of it fails the backup.
+func TestBaseBackupConfigure(t *testing.T) {
+	t.Parallel()
+	primary := pgserver.Start(t, pgserver.Options{})
+	calls := 0
+	result, err := backupOf(t, primary, func(cfg *walreceiver.BackupConfig) {
+		cfg.Configure = func(dir string) error {
+			calls++
+			requireIncomplete(t, dir)
+			require.FileExists(t, filepath.Join(dir, "backup_manifest"))
+			return os.WriteFile(filepath.Join(dir, "standby.signal"), nil, 0o600)
+		}
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, calls)
+	require.FileExists(t, filepath.Join(result.Dir, "global/pg_control"))
+	verify(t, primary.Major, result.Dir)
+
+	broken := errors.New("broken")
+	var dir string
+	_, err = backupOf(t, primary, func(cfg *walreceiver.BackupConfig) {
+		dir, cfg.Configure = cfg.Dir, func(string) error { return broken }
+	})
+	require.ErrorIs(t, err, broken)
+	requireIncomplete(t, dir)
 }
