@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package xlog
+
+// HeapCleans tells whether pruning is Heap2's CLEAN record, and vacuum has CLEANUP_INFO.
+func (d *Dialect) HeapCleans() bool { return d.base <= 13 }
+
+// HeapPrunesAndFreezes tells whether pruning and freezing a page is one record, Heap2's PRUNE_ON_ACCESS and the like.
+func (d *Dialect) HeapPrunesAndFreezes() bool { return d.base >= 17 }
+
+// HeapCatalogFlag tells whether pruning and freezing say that the relation belongs to the catalog.
+func (d *Dialect) HeapCatalogFlag() bool { return d.base >= 16 }
+
+// HeapFreezePlans tells whether freezing gives a plan for many tuples at once, instead of one for each.
+func (d *Dialect) HeapFreezePlans() bool { return d.base >= 16 }
+
+// HeapInplaceInvalidations tells whether an update in place carries invalidation messages.
+func (d *Dialect) HeapInplaceInvalidations() bool { return d.base >= 18 }
+
+// HeapTextFull tells whether descriptions of Heap and Heap2 name each value, and list the items of arrays.
+func (d *Dialect) HeapTextFull() bool { return d.base >= 16 }
