@@ -77,11 +77,31 @@ func TestVerifier(t *testing.T) {
 	} {
 		bad := append([]byte(nil), data...)
 		change(bad)
-		v.Reset()
+		v.Reset(cfg.History)
 		got, err := v.Verify(b.Start(), bad)
 		require.Equal(t, rec.LSN, got)
 		requireEnd(t, err, xlog.ErrCorrupt, rec.LSN)
 		_, again := v.Verify(b.Pos(), nil)
 		require.True(t, errors.Is(again, xlog.ErrCorrupt), "the answer stays")
 	}
+}
+
+// The first segment of a new timeline begins with pages of the old one, whether the history is known or not.
+func TestVerifierAfterPromotion(t *testing.T) {
+	t.Parallel()
+	b := builder(mib)
+	varied(b, 50, 32)
+	b.Promote(2, nil)
+	varied(b, 50, 33)
+	cfg := config(b)
+	v := xlog.NewVerifier(cfg)
+	for _, h := range []xlog.History{b.History(), {Timeline: 2}, {}} {
+		v.Reset(h)
+		end, err := v.Verify(b.Start(), b.Bytes())
+		require.NoError(t, err)
+		require.Equal(t, b.Pos(), end)
+	}
+	v.Reset(xlog.History{Timeline: 1})
+	_, err := v.Verify(b.Start(), b.Bytes())
+	require.ErrorIs(t, err, xlog.ErrCorrupt)
 }

@@ -310,7 +310,8 @@ func (p *bodyParser) image(blk *BlockRef) error {
 		return errRecordLength
 	}
 	img := &blk.Image
-	blk.imageLen, img.HoleOffset, img.Info = binary.LittleEndian.Uint16(head), binary.LittleEndian.Uint16(head[2:]), head[4]
+	blk.imageLen, img.HoleOffset = binary.LittleEndian.Uint16(head), binary.LittleEndian.Uint16(head[2:])
+	img.Info = head[4]
 	img.Compression, img.Apply = p.d.image.compression(img.Info), img.Info&p.d.image.apply != 0
 	hole := img.Info&p.d.image.hole != 0
 	switch {

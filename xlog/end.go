@@ -112,9 +112,9 @@ func (r *Reader) badContinuation(page LSN, h *PageHeader, err error) error {
 	return r.corrupt(page, err)
 }
 
-// wrongRecord is the answer to a record that fails a check. got is as much of it as was looked at, and next the position
-// after that. It is torn when the last bytes of got were not written, nor anything after them in the page; fewer zeros
-// than a record header has are no evidence of that.
+// wrongRecord is the answer to a record that fails a check. got is as much of it as was looked at, and next the
+// position after that. It is torn when the last bytes of got were not written, nor anything after them in the page;
+// fewer zeros than a record header has are no evidence of that.
 func (r *Reader) wrongRecord(got []byte, next LSN, err error) error {
 	at, page := r.recLSN, (next-1)&^(r.page-1)
 	if len(r.asm) > 0 {

@@ -14,8 +14,9 @@ type ReaderConfig struct {
 	Dialect     *Dialect
 	SegmentSize SegmentSize // 0: the dialect's default
 	SystemID    uint64      // system identifier that page headers must show; 0 accepts any
-	// History is the timeline to read and its ancestors; History{Timeline: n} when there are none or they do not
-	// matter. A Source needs it, to know the files. A fed Reader checks pages against it unless Timeline is 0.
+	// History is the timeline to read and its ancestors; History{Timeline: n} when there are none or they are not
+	// known. A Source needs it, to know the files. Pages must be of one of its timelines, or of n or a lower one when
+	// there are no ancestors; a fed Reader may leave Timeline 0 and accepts any.
 	History History
 	// Source gives the bytes; nil makes a Reader that is fed.
 	Source Source

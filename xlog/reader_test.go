@@ -438,6 +438,10 @@ func TestReaderTimelineChecks(t *testing.T) {
 	require.ErrorIs(t, err, xlog.ErrCorrupt)
 	require.ErrorContains(t, err, "out-of-sequence timeline ID 2 (after 3)")
 
+	cfg.History.Ancestors[0].Timeline = 1
+	_, err = walk(t, xlog.NewReader(cfg))
+	require.ErrorContains(t, err, "page of timeline 2, which is no ancestor of 3")
+
 	cfg.History = xlog.History{Timeline: 2}
 	_, err = walk(t, xlog.NewReader(cfg))
 	require.ErrorIs(t, err, xlog.ErrCorrupt)

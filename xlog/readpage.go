@@ -74,8 +74,18 @@ func (r *Reader) checkPage(page LSN, h *PageHeader) error {
 	if page > r.lastPage && h.Timeline < r.lastTLI {
 		return fmt.Errorf("out-of-sequence timeline ID %d (after %d)", h.Timeline, r.lastTLI)
 	}
-	if hist := &r.cfg.History; hist.Timeline != 0 && !hist.Contains(h.Timeline) {
-		return fmt.Errorf("page of timeline %d, which is no ancestor of %d", h.Timeline, hist.Timeline)
+	return r.checkTimeline(h.Timeline)
+}
+
+// checkTimeline refuses a page of a timeline that has no part in the history. Where no ancestors are known, any lower
+// number may be one.
+func (r *Reader) checkTimeline(tli TimelineID) error {
+	hist := &r.cfg.History
+	switch {
+	case hist.Timeline == 0 || tli == hist.Timeline:
+		return nil
+	case tli > hist.Timeline, len(hist.Ancestors) > 0 && !hist.Contains(tli):
+		return fmt.Errorf("page of timeline %d, which is no ancestor of %d", tli, hist.Timeline)
 	}
 	return nil
 }

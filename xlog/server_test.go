@@ -133,10 +133,10 @@ func TestServerWaldump15(t *testing.T) {
 		segmentMB, scale int
 		settings         map[string]string
 	}{
-		{16, 30000, nil},
-		{1, 8000, map[string]string{"wal_compression": "lz4"}},
-		{64, 8000, map[string]string{"wal_compression": "zstd", "wal_consistency_checking": "all"}},
-		{16, 8000, map[string]string{"wal_compression": "pglz", "full_page_writes": "off"}},
+		{16, 20000, nil},
+		{1, 5000, map[string]string{"wal_compression": "lz4"}},
+		{64, 5000, map[string]string{"wal_compression": "zstd", "wal_consistency_checking": "all"}},
+		{16, 5000, map[string]string{"wal_compression": "pglz", "full_page_writes": "off"}},
 	} {
 		t.Run(fmt.Sprintf("%dMB %v", c.segmentMB, c.settings), func(t *testing.T) {
 			s := startServer(t, 15, c.segmentMB, c.settings)
@@ -228,15 +228,15 @@ func lastRecord(cfg xlog.ReaderConfig) (*xlog.Record, error) {
 	}
 }
 
-// TestServerVersions walks over the logs of every version, with small and large segments, and compares with
-// pg_walinspect where the server has it.
+// TestServerVersions walks over the logs of every version, with small and large segments, up to and beyond the flush
+// position the server gives, and compares with pg_walinspect where the server has it.
 func TestServerVersions(t *testing.T) {
 	t.Parallel()
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
-		for _, segmentMB := range []int{1, 16, 64} {
+		for _, segmentMB := range []int{1, 64} {
 			t.Run(fmt.Sprintf("%d MB", segmentMB), func(t *testing.T) {
 				s := startServer(t, major, segmentMB, compressionSettings(major, segmentMB))
-				s.load(t, 4000)
+				s.load(t, 2000)
 				s.multixacts(t)
 				checkVersion(t, s)
 			})
@@ -244,11 +244,9 @@ func TestServerVersions(t *testing.T) {
 	})
 }
 
-// compressionSettings gives each method of each version a turn.
+// compressionSettings: the methods beside pglz are not built into every binary.
 func compressionSettings(major, segmentMB int) map[string]string {
 	switch {
-	case segmentMB == 16:
-		return nil
 	case major < 15:
 		return map[string]string{"wal_compression": "on"}
 	case segmentMB == 1:
@@ -284,7 +282,7 @@ func checkVersion(t *testing.T, s *walServer) {
 		last = rec.Clone()
 	}
 	require.GreaterOrEqual(t, sum.last, flush)
-	require.Greater(t, sum.records, 5000)
+	require.Greater(t, sum.records, 20000)
 	require.GreaterOrEqual(t, sum.records, len(want))
 	require.True(t, last.Rmgr == xlog.RmXLOG && last.RmgrInfo() == 0, "a shutdown checkpoint ends the log")
 	t.Logf("%d records, %d blocks up to %s, %d of them equal to pg_walinspect's", sum.records, sum.blocks, sum.last, len(want))

@@ -60,13 +60,15 @@ func ParseHistory(t TimelineID, content []byte) (History, error) {
 			return History{}, fmt.Errorf("%w %s: line %d: %w", ErrHistory, t.HistoryName(), i+1, err)
 		}
 		if sw.Timeline <= last {
-			return History{}, fmt.Errorf("%w %s: line %d: timeline IDs must be in increasing sequence", ErrHistory, t.HistoryName(), i+1)
+			return History{}, fmt.Errorf("%w %s: line %d: timeline IDs must be in increasing sequence", ErrHistory,
+				t.HistoryName(), i+1)
 		}
 		last = sw.Timeline
 		h.Ancestors = append(h.Ancestors, sw)
 	}
 	if last >= t {
-		return History{}, fmt.Errorf("%w %s: timeline IDs must be less than the child timeline's ID", ErrHistory, t.HistoryName())
+		return History{}, fmt.Errorf("%w %s: timeline IDs must be less than the child timeline's ID", ErrHistory,
+			t.HistoryName())
 	}
 	return h, nil
 }

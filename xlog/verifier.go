@@ -51,5 +51,9 @@ func (v *Verifier) corrupt(err error) error {
 // End is the end of the last complete record, or where the stream began.
 func (v *Verifier) End() LSN { return v.r.End() }
 
-// Reset forgets the stream, to begin another.
-func (v *Verifier) Reset() { v.r = NewReader(v.r.cfg) }
+// Reset forgets the stream, and an error, to begin another on timeline h.
+func (v *Verifier) Reset(h History) {
+	cfg := v.r.cfg
+	cfg.History = h
+	v.r = NewReader(cfg)
+}
