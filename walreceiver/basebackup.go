@@ -32,8 +32,9 @@ import (
 //
 // # Whole or marked
 //
-// The first file in Dir is IncompleteMarker, and it is the last to go. global/pg_control, without which no server starts,
-// gets its name when everything else is durable. So whatever stops a backup, its directory says that it is not one.
+// The first file in Dir is IncompleteMarker, and it is the last to go. global/pg_control, without which no server
+// starts, gets its name when everything else is durable. So whatever stops a backup, its directory says that it is not
+// one.
 //
 //	mkdir, IncompleteMarker               (durable)
 //	files, pg_wal, backup_manifest        each synced in the background as it is finished
@@ -51,7 +52,8 @@ import (
 // # Memory and time
 //
 // Some 150 bytes for each file until the manifest has come, buffers of less than 2 MiB, what a decompressor needs. ctx
-// ends everything; a server that falls silent is noticed by cfg.IdleTimeout, and by TCP keepalives during its checkpoint.
+// ends everything; a server that falls silent is noticed by cfg.IdleTimeout, and by TCP keepalives during its
+// checkpoint.
 func BaseBackup(ctx context.Context, cfg BackupConfig) (*BackupResult, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
