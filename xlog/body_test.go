@@ -55,14 +55,15 @@ func everything(d *xlog.Dialect) xlog.Body {
 			{ID: 0, Rel: rel, Block: 17, Flags: xlog.BlockHasData | xlog.BlockWillInit, Data: []byte("tuple")},
 			{ID: 1, Rel: rel, Fork: xlog.VisibilityMapFork, Block: math.MaxUint32 - 1, Flags: xlog.BlockHasImage, Image: xlog.Image{
 				Data: bytes.Repeat([]byte{1}, size), Info: imageInfo(d, false, 0, true), Apply: true}},
-			{ID: 5, Rel: other, Fork: xlog.InitFork, Flags: xlog.BlockHasImage | xlog.BlockHasData, Data: []byte("d"), Image: xlog.Image{
-				Data: bytes.Repeat([]byte{2}, size-100), HoleOffset: 40, HoleLength: 100, Info: imageInfo(d, true, 0, false)}},
+			{ID: 5, Rel: other, Fork: xlog.InitFork, Flags: xlog.BlockHasImage | xlog.BlockHasData, Data: []byte("d"),
+				Image: xlog.Image{Data: bytes.Repeat([]byte{2}, size-100), HoleOffset: 40, HoleLength: 100, Info: imageInfo(d, true, 0, false)}},
 		},
 	}
 	for i, c := range methods(d) {
 		b.Blocks = append(b.Blocks,
 			xlog.BlockRef{ID: uint8(10 + 2*i), Rel: rel, Flags: xlog.BlockHasImage, Image: xlog.Image{
-				Data: []byte("compressed"), HoleOffset: 40, HoleLength: 4000, Compression: c, Info: imageInfo(d, true, c, true), Apply: true}},
+				Data: []byte("compressed"), HoleOffset: 40, HoleLength: 4000, Compression: c,
+				Info: imageInfo(d, true, c, true), Apply: true}},
 			xlog.BlockRef{ID: uint8(11 + 2*i), Rel: rel, Flags: xlog.BlockHasImage, Image: xlog.Image{
 				Data: []byte("no hole"), Compression: c, Info: imageInfo(d, false, c, true), Apply: true}})
 	}

@@ -93,7 +93,8 @@ func recordFixture(t *testing.T, major int) {
 	end := s.flushLSN(t)
 	writeFixture(t, major, "walinspect", []byte(strings.Join(inspect(t, s, start, end), "\n")))
 	if major == 15 {
-		text, err := s.Command(context.Background(), "pg_waldump", "-p", s.pgWAL(), "-s", start.String(), "-e", end.String()).Output()
+		args := []string{"-p", s.pgWAL(), "-s", start.String(), "-e", end.String()}
+		text, err := s.Command(context.Background(), "pg_waldump", args...).Output()
 		require.NoError(t, err)
 		writeFixture(t, major, "waldump", text)
 	}

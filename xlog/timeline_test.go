@@ -28,7 +28,9 @@ func TestParseHistory(t *testing.T) {
 
 func TestParseHistoryAccepts(t *testing.T) {
 	t.Parallel()
-	for _, content := range []string{"", "\n\n", "# a comment\n", "1 0/1", "  \t7 0/1 \r\n", "1\t0/FFFFFFFF\t\n", "1\t0/1\tx\ty"} {
+	for _, content := range []string{
+		"", "\n\n", "# a comment\n", "1 0/1", "  \t7 0/1 \r\n", "1\t0/FFFFFFFF\t\n", "1\t0/1\tx\ty",
+	} {
 		_, err := xlog.ParseHistory(9, []byte(content))
 		require.NoError(t, err, "%q", content)
 	}
@@ -80,7 +82,9 @@ func TestHistoryQuestions(t *testing.T) {
 
 func TestHistoryName(t *testing.T) {
 	t.Parallel()
-	for tli, name := range map[xlog.TimelineID]string{2: "00000002.history", 0xABCDEF: "00ABCDEF.history", 1<<32 - 1: "FFFFFFFF.history"} {
+	for tli, name := range map[xlog.TimelineID]string{
+		2: "00000002.history", 0xABCDEF: "00ABCDEF.history", 1<<32 - 1: "FFFFFFFF.history",
+	} {
 		require.Equal(t, name, tli.HistoryName())
 		back, err := xlog.ParseHistoryName(name)
 		require.NoError(t, err)
