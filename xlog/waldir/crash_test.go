@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/walmirror/walmirror/xlog"
@@ -32,9 +33,9 @@ func newDisk(t testing.TB) *faultfs.FS {
 // story is a receiver's life: it writes a stream in random pieces, syncs, switches timeline, removes what is old,
 // and starts again. It notes what it was told is durable.
 type story struct {
-	cfg        Config
-	rng        *rand.Rand
-	concurrent bool // Sync runs in a goroutine of its own
+	cfg   Config
+	rng   *rand.Rand
+	syncs syncing
 
 	mu      sync.Mutex
 	acked   map[xlog.TimelineID]xlog.LSN // what Sync returned last
@@ -44,14 +45,23 @@ type story struct {
 	history map[xlog.TimelineID]string
 }
 
-func newStory(disk vfs.FS, partial, concurrent bool, seed uint64) *story {
+// syncing is when a story calls Sync.
+type syncing string
+
+const (
+	nowAndThen syncing = "now and then"
+	beside     syncing = "beside Write" // in a goroutine of its own, all the time
+	rarely     syncing = "rarely"       // when a life ends: Write and Begin must do what is due before
+)
+
+func newStory(disk vfs.FS, partial bool, syncs syncing, seed uint64) *story {
 	return &story{
-		cfg:        Config{Path: testDir, FS: disk, SegmentSize: testSize, Partial: partial},
-		rng:        rand.New(rand.NewPCG(seed, 2)),
-		concurrent: concurrent,
-		acked:      make(map[xlog.TimelineID]xlog.LSN),
-		began:      make(map[xlog.TimelineID]xlog.LSN),
-		history:    make(map[xlog.TimelineID]string),
+		cfg:     Config{Path: testDir, FS: disk, SegmentSize: testSize, Partial: partial},
+		rng:     rand.New(rand.NewPCG(seed, 2)),
+		syncs:   syncs,
+		acked:   make(map[xlog.TimelineID]xlog.LSN),
+		began:   make(map[xlog.TimelineID]xlog.LSN),
+		history: make(map[xlog.TimelineID]string),
 	}
 }
 
@@ -86,7 +96,11 @@ func (s *story) firstLife(d *Dir) error {
 	if err := s.writeHistory(d, 2, "1\t0/730000\tno recovery target specified\n"); err != nil {
 		return err
 	}
-	return s.receive(d, 2, testSize.RoundDown(switchAt), testSize.RoundDown(switchAt).Add(int(testSize)+100_000))
+	begin := testSize.RoundDown(switchAt)
+	if err := s.receive(d, 2, begin, begin.Add(int(testSize)+100_000)); err != nil {
+		return err
+	}
+	return s.sync(d, 2)
 }
 
 func (s *story) secondLife(d *Dir) error {
@@ -101,8 +115,10 @@ func (s *story) secondLife(d *Dir) error {
 	s.mu.Lock()
 	s.removed = keep
 	s.mu.Unlock()
-	_, err := d.RemoveBefore(keep.Add(5))
-	return err
+	if _, err := d.RemoveBefore(keep.Add(5)); err != nil {
+		return err
+	}
+	return s.sync(d, tli)
 }
 
 func (s *story) writeHistory(d *Dir, tli xlog.TimelineID, content string) error {
@@ -115,7 +131,7 @@ func (s *story) writeHistory(d *Dir, tli xlog.TimelineID, content string) error 
 	return nil
 }
 
-// receive writes the stream of a timeline, and at the end syncs it.
+// receive writes the stream of a timeline.
 func (s *story) receive(d *Dir, tli xlog.TimelineID, from, to xlog.LSN) error {
 	if err := d.Begin(tli, from); err != nil {
 		return err
@@ -133,13 +149,16 @@ func (s *story) receive(d *Dir, tli xlog.TimelineID, from, to xlog.LSN) error {
 			return err
 		}
 		lsn = lsn.Add(n)
-		if !s.concurrent && s.rng.IntN(3) == 0 {
+		if s.syncs == beside {
+			time.Sleep(time.Duration(s.rng.IntN(100)) * time.Microsecond) // lets Sync come to every place
+		}
+		if s.syncs == nowAndThen && s.rng.IntN(3) == 0 {
 			if err := s.sync(d, tli); err != nil {
 				return err
 			}
 		}
 	}
-	if err := stop(); err != nil {
+	if err := stop(); err != nil || s.syncs == rarely {
 		return err
 	}
 	return s.sync(d, tli)
@@ -147,7 +166,7 @@ func (s *story) receive(d *Dir, tli xlog.TimelineID, from, to xlog.LSN) error {
 
 // syncBeside calls Sync again and again until stop is called.
 func (s *story) syncBeside(d *Dir, tli xlog.TimelineID) (stop func() error) {
-	if !s.concurrent {
+	if s.syncs != beside {
 		return func() error { return nil }
 	}
 	var quit atomic.Bool
@@ -280,11 +299,11 @@ func (s *story) goOn(d *Dir, tli xlog.TimelineID, lsn xlog.LSN) error {
 	return s.compare(d, tli, lsn, lsn.Add(n))
 }
 
-// tellStories runs a test for both layouts, with Sync in the same and in another goroutine.
-func tellStories(t *testing.T, test func(t *testing.T, partial, concurrent bool)) {
+// tellStories runs a test for both layouts and every way to sync.
+func tellStories(t *testing.T, test func(t *testing.T, partial bool, syncs syncing)) {
 	layouts(t, func(t *testing.T, partial bool) {
-		for _, concurrent := range []bool{false, true} {
-			t.Run(fmt.Sprintf("concurrent=%t", concurrent), func(t *testing.T) { test(t, partial, concurrent) })
+		for _, syncs := range []syncing{nowAndThen, beside, rarely} {
+			t.Run(string(syncs), func(t *testing.T) { test(t, partial, syncs) })
 		}
 	})
 }
@@ -293,12 +312,12 @@ func tellStories(t *testing.T, test func(t *testing.T, partial, concurrent bool)
 // which the disk may be found.
 func TestCrashAfterEveryOperation(t *testing.T) {
 	t.Parallel()
-	const variants = 5
-	tellStories(t, func(t *testing.T, partial, concurrent bool) {
+	const variants = 6
+	tellStories(t, func(t *testing.T, partial bool, syncs syncing) {
 		points, checks := 0, 0
 		for n := 0; ; n += stride {
 			disk := newDisk(t)
-			s := newStory(disk, partial, concurrent, 1)
+			s := newStory(disk, partial, syncs, 1)
 			disk.CrashAfter(n)
 			err := s.run()
 			if !disk.Crashed() {
@@ -308,7 +327,7 @@ func TestCrashAfterEveryOperation(t *testing.T) {
 			points++
 			for v := range uint64(variants) {
 				seed := v
-				if v > 1 {
+				if v > 3 {
 					seed += uint64(n) * variants
 				}
 				checks++
@@ -317,7 +336,7 @@ func TestCrashAfterEveryOperation(t *testing.T) {
 				}
 			}
 		}
-		require.Greater(t, points, 100/stride)
+		require.Greater(t, points, 60/stride)
 		t.Logf("checked %d crash points, %d disks", points, checks)
 	})
 }
@@ -339,11 +358,11 @@ func list(disk *faultfs.FS) string {
 // acknowledged must survive even a crash at that moment.
 func TestErrorInEveryOperation(t *testing.T) {
 	t.Parallel()
-	tellStories(t, func(t *testing.T, partial, concurrent bool) {
+	tellStories(t, func(t *testing.T, partial bool, syncs syncing) {
 		points, surfaced := 0, 0
 		for n := 0; ; n += stride {
 			disk := newDisk(t)
-			s := newStory(disk, partial, concurrent, 2)
+			s := newStory(disk, partial, syncs, 2)
 			before := disk.Operations()
 			disk.Fail(faultfs.Fault{After: n, Times: 1, Short: 0.7})
 			err := s.run()
@@ -355,13 +374,13 @@ func TestErrorInEveryOperation(t *testing.T) {
 				surfaced++
 				require.ErrorIs(t, err, syscall.EIO, "operation %d", n)
 			}
-			for _, seed := range []uint64{0, 1, 2 + uint64(n)} {
+			for _, seed := range []uint64{0, 1, 3, 4 + uint64(n)} {
 				if err := s.check(disk.Crash(seed)); err != nil {
 					t.Fatalf("EIO in operation %d, seed %d: %v\n%s", n, seed, err, list(disk.Crash(seed)))
 				}
 			}
 		}
-		require.Greater(t, points, 100/stride)
+		require.Greater(t, points, 60/stride)
 		t.Logf("checked an error in each of %d operations; %d stopped the receiver", points, surfaced)
 	})
 }
@@ -369,11 +388,11 @@ func TestErrorInEveryOperation(t *testing.T) {
 // TestFullDisk lets the disk be full at many sizes, then gives it room again and goes on.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	tellStories(t, func(t *testing.T, partial, concurrent bool) {
+	tellStories(t, func(t *testing.T, partial bool, syncs syncing) {
 		points := 0
 		for space := int64(0); ; space += int64(testSize) / 3 {
 			disk := newDisk(t)
-			s := newStory(disk, partial, concurrent, 3)
+			s := newStory(disk, partial, syncs, 3)
 			disk.SetSpace(space)
 			err := s.run()
 			if err == nil {
@@ -397,7 +416,7 @@ func TestWriteGoesOnAfterFullDisk(t *testing.T) {
 	t.Parallel()
 	layouts(t, func(t *testing.T, partial bool) {
 		disk := newDisk(t)
-		s := newStory(disk, partial, false, 4)
+		s := newStory(disk, partial, nowAndThen, 4)
 		d, err := Open(s.cfg)
 		require.NoError(t, err)
 		defer d.Close()
@@ -442,6 +461,28 @@ func TestFailedSyncIsFinal(t *testing.T) {
 			require.ErrorIs(t, d.Close(), ErrClosed)
 		}
 	})
+}
+
+// TestKilledBeforeTheDirectoryWasSynced: a process renamed a segment and was killed; the next one goes on behind it,
+// and acknowledges that, so it must make the name durable.
+func TestKilledBeforeTheDirectoryWasSynced(t *testing.T) {
+	t.Parallel()
+	disk := newDisk(t)
+	f, err := disk.OpenFile(testDir+"/000000010000000000000005", os.O_RDWR|os.O_CREATE, vfs.FileMode)
+	require.NoError(t, err)
+	_, err = f.WriteAt(testWAL(1, testStart, int(testSize)), 0)
+	require.NoError(t, err)
+	require.NoError(t, f.Sync())
+
+	s := newStory(disk, true, nowAndThen, 0)
+	d, err := Open(s.cfg)
+	require.NoError(t, err)
+	defer d.Close()
+	s.began[1] = testStart
+	require.NoError(t, d.Begin(1, testStart.Add(int(testSize))))
+	require.NoError(t, s.sync(d, 1))
+	require.Equal(t, testStart.Add(int(testSize)), s.acked[1])
+	require.NoError(t, s.check(disk.Crash(0)))
 }
 
 // TestFsyncsPerSegment bounds what durability costs: with a Sync for each segment and one more in between, no more

@@ -16,9 +16,9 @@ const sector = 512
 func (f *FS) Crash(seed uint64) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c := crash{luck: newLuck(seed), copies: make(map[*node]*node), names: make(map[*node]map[string]*node)}
-	for _, change := range f.journal {
-		if c.luck() {
+	c := crash{survival: newSurvival(seed), copies: make(map[*node]*node), names: make(map[*node]map[string]*node)}
+	for i, change := range f.journal {
+		if c.name(len(f.journal) - i - 1) {
 			c.apply(change)
 		}
 	}
@@ -29,19 +29,34 @@ func (f *FS) Crash(seed uint64) *FS {
 
 // crash builds the tree that is found.
 type crash struct {
-	luck   func() bool // whether the next thing survives
+	survival
 	names  map[*node]map[string]*node
 	copies map[*node]*node
 }
 
-// newLuck draws how likely survival is for each seed beyond the two extremes.
-func newLuck(seed uint64) func() bool {
-	if seed < 2 {
-		return func() bool { return seed == 1 }
+// survival decides what is found of that which was not synced.
+type survival struct {
+	name func(younger int) bool // a change of names after which there were so many others
+	data func() bool            // a sector or a length
+}
+
+func newSurvival(seed uint64) survival {
+	always := func() bool { return true }
+	never := func() bool { return false }
+	switch seed {
+	case 0:
+		return survival{func(int) bool { return false }, never}
+	case 1:
+		return survival{func(int) bool { return true }, always}
+	case 2:
+		return survival{func(int) bool { return true }, never}
+	case 3:
+		return survival{func(younger int) bool { return younger == 0 }, always}
 	}
 	rng := rand.New(rand.NewPCG(seed, 1))
 	chance := []float64{0.5, 0.1, 0.9}[seed%3]
-	return func() bool { return rng.Float64() < chance }
+	luck := func() bool { return rng.Float64() < chance }
+	return survival{func(int) bool { return luck() }, luck}
 }
 
 func (c *crash) apply(change nameChange) {
@@ -87,13 +102,13 @@ func (c *crash) survivors(n *node) []byte {
 	content := slices.Clone(n.safe)
 	for _, change := range n.pending {
 		if change.data == nil {
-			if c.luck() {
+			if c.data() {
 				content = apply(content, change)
 			}
 			continue
 		}
 		for piece := range change.sectors {
-			if c.luck() {
+			if c.data() {
 				content = apply(content, piece)
 			}
 		}

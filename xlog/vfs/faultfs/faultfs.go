@@ -23,7 +23,8 @@
 //   - A File.Sync that fails drops what was to be synced, as Linux does: it still can be read, a later Sync
 //     succeeds without it, and a crash loses it.
 //
-// Seed 0 loses everything that is not safe and seed 1 loses nothing; the others draw for each sector and name.
+// Seed 0 loses everything that is not safe and seed 1 loses nothing. Seed 2 keeps all names and no content, seed 3 all
+// content and only the last change of names. The others draw for each sector and name.
 package faultfs
 
 import (
