@@ -113,7 +113,7 @@ func parseRate(s string) (int, error) {
 		digits, factor = d, 1024
 	}
 	n, err := strconv.Atoi(digits)
-	if err != nil || n <= 0 || n > walreceiver.MaxBackupRate/factor {
+	if err != nil || n < walreceiver.MinBackupRate/factor || n > walreceiver.MaxBackupRate/factor {
 		return 0, fmt.Errorf("--max-rate %q: a number of kB/s, or with k or M, between %d kB/s and %d kB/s expected", s,
 			walreceiver.MinBackupRate, walreceiver.MaxBackupRate)
 	}

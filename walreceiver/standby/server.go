@@ -86,17 +86,8 @@ func (s server) pgCtl(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.binDir, "pg_ctl"), args...)
 	cmd.Dir = s.data.Path
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: s.credential}
-	// The server inherits its output from pg_ctl: a pipe would stay open for as long as it runs.
-	out, err := os.CreateTemp("", "walmirror-pg_ctl-")
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	defer os.Remove(out.Name())
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Run(); err != nil {
-		text, _ := os.ReadFile(out.Name())
-		return fmt.Errorf("pg_ctl %s: %w: %s%s", args[0], err, lastLine(text), s.logHint())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("pg_ctl %s: %w: %s%s", args[0], err, lastLine(out), s.logHint())
 	}
 	return nil
 }
