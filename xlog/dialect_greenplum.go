@@ -14,3 +14,10 @@ func (d *Dialect) BitmapWords() (content, header int) {
 
 // BitmapTextFull tells whether descriptions of Bitmap give each value.
 func (d *Dialect) BitmapTextFull() bool { return d.flavour == Cloudberry }
+
+// NamesCompression tells whether pg_waldump names the method by which an image is compressed.
+func (d *Dialect) NamesCompression() bool { return d.base >= 15 }
+
+// EmptyLineBehindImage tells whether pg_waldump's details of block references have an empty line behind each image, as
+// the development build's.
+func (d *Dialect) EmptyLineBehindImage() bool { return d.isGreenplum() && !d.greenplumGxidWide }

@@ -127,10 +127,12 @@ func (dec *Decoder) appendImage(dst []byte, img *xlog.Image) []byte {
 	dst = appendFlag(dst, !img.Apply, " for WAL verification")
 	dst = appendUint(dst, "); hole: offset: ", img.HoleOffset)
 	dst = appendUint(dst, ", length: ", img.HoleLength)
-	if img.Compression == xlog.NotCompressed {
-		return dst
+	if img.Compression != xlog.NotCompressed {
+		saved := dec.Dialect.BlockSize() - int(img.HoleLength) - len(img.Data)
+		dst = appendInt(dst, ", compression saved: ", saved)
+		if dec.Dialect.NamesCompression() {
+			dst = append(append(dst, ", method: "...), img.Compression.String()...)
+		}
 	}
-	saved := dec.Dialect.BlockSize() - int(img.HoleLength) - len(img.Data)
-	dst = appendInt(dst, ", compression saved: ", saved)
-	return append(append(dst, ", method: "...), img.Compression.String()...)
+	return appendFlag(dst, dec.Dialect.EmptyLineBehindImage(), "\n")
 }
