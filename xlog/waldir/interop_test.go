@@ -27,7 +27,8 @@ func startReceivewal(t *testing.T, s *pgserver.Server, path string, args ...stri
 	t.Helper()
 	tool, err := pgserver.ToolPath(15, "pg_receivewal")
 	require.NoError(t, err)
-	cmd := exec.Command(tool, append([]string{"-v", "--no-loop", "--synchronous", "-D", path, "-d", s.ConnString()}, args...)...)
+	args = append([]string{"-v", "--no-loop", "--synchronous", "-D", path, "-d", s.ConnString()}, args...)
+	cmd := exec.Command(tool, args...)
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -48,6 +49,12 @@ func startReceivewal(t *testing.T, s *pgserver.Server, path string, args ...stri
 func (r *pgReceivewal) kill() {
 	_ = r.cmd.Process.Kill()
 	_ = r.cmd.Wait()
+}
+
+func startServer(t *testing.T) *pgserver.Server {
+	return pgserver.Start(t, pgserver.Options{
+		Major: 15, WALSegmentMB: 1, Settings: map[string]string{"wal_keep_size": "1GB"},
+	})
 }
 
 // makeWAL fills n segments.
@@ -79,7 +86,7 @@ func TestResumeAsPgReceivewal(t *testing.T) {
 	t.Parallel()
 	pgserver.Require(t, 15)
 	pgserver.RequireTool(t, "pg_receivewal")
-	s := pgserver.Start(t, pgserver.Options{Major: 15, WALSegmentMB: 1, Settings: map[string]string{"wal_keep_size": "1GB"}})
+	s := startServer(t)
 	compared, read := 0, 0
 	for _, method := range []string{"none", "gzip:1", "lz4"} {
 		c, err := ParseCompression(method)
@@ -117,7 +124,8 @@ func TestResumeAsPgReceivewal(t *testing.T) {
 	}
 	require.Positive(t, compared)
 	require.Positive(t, read)
-	t.Logf("compared %d resume positions with pg_receivewal's, and %d segments that it stored with the server's", compared, read)
+	t.Logf("compared %d resume positions with pg_receivewal's", compared)
+	t.Logf("compared %d segments that it stored with the server's", read)
 }
 
 // readBack reads the complete segments of an archive and compares them with the server's.
@@ -194,7 +202,7 @@ func TestPgReceivewalGoesOn(t *testing.T) {
 	t.Parallel()
 	pgserver.Require(t, 15)
 	pgserver.RequireTool(t, "pg_receivewal")
-	s := pgserver.Start(t, pgserver.Options{Major: 15, WALSegmentMB: 1, Settings: map[string]string{"wal_keep_size": "1GB"}})
+	s := startServer(t)
 	path := t.TempDir()
 	r := startReceivewal(t, s, path)
 	makeWAL(t, s, 2)

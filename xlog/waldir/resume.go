@@ -168,7 +168,8 @@ func (d *Dir) findDataResume(found listing) error {
 }
 
 // unfinishedFrom goes from the newest received segment to the one to begin with.
-func (d *Dir) unfinishedFrom(best position, content map[position]segmentContent, marked map[string]bool) xlog.SegmentNumber {
+func (d *Dir) unfinishedFrom(best position, content map[position]segmentContent,
+	marked map[string]bool) xlog.SegmentNumber {
 	n := best.number
 	complete := func(n xlog.SegmentNumber) bool { return marked[d.size.Name(best.tli, n)] }
 	if next, exists := content[position{best.tli, n + 1}]; complete(n) && exists && next == empty {

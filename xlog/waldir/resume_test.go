@@ -18,6 +18,16 @@ func makeFile(t *testing.T, name string, size int) {
 	require.NoError(t, os.WriteFile(name, make([]byte, size), vfs.FileMode))
 }
 
+// Segments of timeline 1 and one of timeline 2.
+const (
+	s3 = "000000010000000000000003"
+	s4 = "000000010000000000000004"
+	s5 = "000000010000000000000005"
+	s6 = "000000010000000000000006"
+	s7 = "000000010000000000000007"
+	t6 = "000000020000000000000006"
+)
+
 func TestArchiveResume(t *testing.T) {
 	t.Parallel()
 	const full = int(testSize)
@@ -29,23 +39,23 @@ func TestArchiveResume(t *testing.T) {
 	}{
 		"empty":                    {files{}, "", 0},
 		"only history":             {files{"00000002.history": 10}, "", 0},
-		"unknown names":            {files{"000000010000000000000005.bak": full, "lost+found": 0, "0000000100000000000000FF.PARTIAL": full}, "", 0},
-		"complete":                 {files{"000000010000000000000005": full}, "1 0/600000", 0},
-		"partial":                  {files{"000000010000000000000005": full, "000000010000000000000006.partial": full}, "1 0/600000", 0},
-		"odd partial":              {files{"000000010000000000000005": full, "000000010000000000000006.partial": 77}, "1 0/600000", 0},
-		"complete beats partial":   {files{"000000010000000000000006": full, "000000010000000000000006.partial": full}, "1 0/700000", 0},
-		"short complete":           {files{"000000010000000000000005": full, "000000010000000000000006": 77}, "1 0/600000", 1},
-		"only a short one":         {files{"000000010000000000000005": 77}, "", 1},
-		"newest timeline":          {files{"000000010000000000000006.partial": full, "000000020000000000000006.partial": full}, "2 0/600000", 0},
-		"highest segment":          {files{"000000010000000000000007.partial": full, "000000020000000000000006": full}, "1 0/700000", 0},
-		"torn gzip":                {files{"000000010000000000000005": full, "000000010000000000000006.gz": 3}, "1 0/600000", 1},
-		"torn zstd":                {files{"000000010000000000000005": full, "000000010000000000000006.zst": 3}, "1 0/600000", 1},
-		"compressed partial":       {files{"000000010000000000000006.lz4.partial": 3}, "1 0/600000", 0},
-		"ahead":                    {files{"000000010000000000000005": full, "000000010000000000000006.ahead": full}, "1 0/600000", 0},
-		"only ahead":               {files{"000000010000000000000006.ahead": full}, "", 0},
-		"rename lost":              {files{"000000010000000000000005.partial": full, "000000010000000000000006.partial": full}, "1 0/500000", 0},
-		"renames lost":             {files{"000000010000000000000004.partial": full, "000000010000000000000005.partial": full, "000000010000000000000006": full}, "1 0/400000", 0},
-		"old partial of long ago":  {files{"000000010000000000000003.partial": full, "000000010000000000000005": full}, "1 0/600000", 0},
+		"unknown names":            {files{s5 + ".bak": full, "0000000100000000000000FF.PARTIAL": full}, "", 0},
+		"complete":                 {files{s5: full}, "1 0/600000", 0},
+		"partial":                  {files{s5: full, s6 + ".partial": full}, "1 0/600000", 0},
+		"odd partial":              {files{s5: full, s6 + ".partial": 77}, "1 0/600000", 0},
+		"complete beats partial":   {files{s6: full, s6 + ".partial": full}, "1 0/700000", 0},
+		"short complete":           {files{s5: full, s6: 77}, "1 0/600000", 1},
+		"only a short one":         {files{s5: 77}, "", 1},
+		"newest timeline":          {files{s6 + ".partial": full, t6 + ".partial": full}, "2 0/600000", 0},
+		"highest segment":          {files{s7 + ".partial": full, t6: full}, "1 0/700000", 0},
+		"torn gzip":                {files{s5: full, s6 + ".gz": 3}, "1 0/600000", 1},
+		"torn zstd":                {files{s5: full, s6 + ".zst": 3}, "1 0/600000", 1},
+		"compressed partial":       {files{s6 + ".lz4.partial": 3}, "1 0/600000", 0},
+		"ahead":                    {files{s5: full, s6 + ".ahead": full}, "1 0/600000", 0},
+		"only ahead":               {files{s6 + ".ahead": full}, "", 0},
+		"rename lost":              {files{s5 + ".partial": full, s6 + ".partial": full}, "1 0/500000", 0},
+		"renames lost":             {files{s4 + ".partial": full, s5 + ".partial": full, s6: full}, "1 0/400000", 0},
+		"old partial of long ago":  {files{s3 + ".partial": full, s5: full}, "1 0/600000", 0},
 		"segment zero is no start": {files{"000000010000000000000000": full}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -232,7 +242,8 @@ func TestParseEntry(t *testing.T) {
 		require.True(t, ok, name)
 		require.Equal(t, want, got)
 	}
-	for _, name := range []string{"", "00000001000000000000000a", "00000001000000000000000A.bz2", "00000001000000000000000A.gz.ahead",
+	for _, name := range []string{"", "00000001000000000000000a", "00000001000000000000000A.bz2",
+		"00000001000000000000000A.gz.ahead",
 		"00000000000000000000000A", "000000010000000000001000", "00000001000000000000000A.partial.gz", "00000002.history"} {
 		_, ok := parseEntry(testSize, name)
 		require.False(t, ok, name)
