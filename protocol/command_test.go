@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/walmirror/walmirror/xlog"
 )
 
 // servers has one of each version and flavour, by name.
@@ -16,8 +18,8 @@ var servers = map[string]Server{
 	"any": {},
 	"12":  {Version: 120022}, "13": {Version: 130023}, "14": {Version: 140023}, "15": {Version: 150018},
 	"16": {Version: 160014}, "17": {Version: 170010}, "18": {Version: 180004},
-	"greenplum":  {Version: 120000, Flavour: Greenplum},
-	"cloudberry": {Version: 140004, Flavour: Cloudberry},
+	"greenplum":  {Version: 120000, Flavour: xlog.Greenplum},
+	"cloudberry": {Version: 140004, Flavour: xlog.Cloudberry},
 }
 
 var yes, no = true, false
@@ -285,11 +287,9 @@ func TestParse(t *testing.T) {
 
 func TestFlavourOf(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, PostgreSQL, FlavourOf("PostgreSQL 15.18 on x86_64"))
-	require.Equal(t, Greenplum, FlavourOf("PostgreSQL 12.12 (Greenplum Database 7.0.0 build dev)"))
-	require.Equal(t, Cloudberry, FlavourOf("PostgreSQL 14.4 (Apache Cloudberry 2.0.0 build 1) (Greenplum compatible)"))
-	require.Equal(t, "PostgreSQL Greenplum Cloudberry unknown",
-		PostgreSQL.String()+" "+Greenplum.String()+" "+Cloudberry.String()+" "+Flavour(9).String())
+	require.Equal(t, xlog.PostgreSQL, FlavourOf("PostgreSQL 15.18 on x86_64"))
+	require.Equal(t, xlog.Greenplum, FlavourOf("PostgreSQL 12.12 (Greenplum Database 7.0.0 build dev)"))
+	require.Equal(t, xlog.Cloudberry, FlavourOf("PostgreSQL 14.4 (Apache Cloudberry 2.0.0 build 1) (Greenplum compatible)"))
 }
 
 func FuzzParseCommand(f *testing.F) {
@@ -302,7 +302,7 @@ func FuzzParseCommand(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string, version int, flavour uint8) {
-		s := Server{Version: version % 200000, Flavour: Flavour(flavour % 3)}
+		s := Server{Version: version % 200000, Flavour: xlog.Flavour(flavour % 3)}
 		if s.Version < 120000 {
 			s.Version = 0
 		}

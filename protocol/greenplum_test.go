@@ -40,7 +40,7 @@ func replay(t *testing.T, name string, copyData func(s *protocoltest.Session, n 
 	conn := protocoltest.Pipe(t, func(s *protocoltest.Session) { s.Replay(rec, copyData) })
 	startUp(t, conn)
 	c := protocol.NewClient(conn)
-	c.SetServer(protocol.Server{Version: 120000, Flavour: protocol.Greenplum})
+	c.SetServer(protocol.Server{Version: 120000, Flavour: xlog.Greenplum})
 	return c
 }
 
@@ -188,7 +188,7 @@ func TestGreenplumCommandTexts(t *testing.T) {
 			texts[strings.TrimRight(m[1], "\r")] = true
 		}
 	}
-	s := protocol.Server{Version: 120000, Flavour: protocol.Greenplum}
+	s := protocol.Server{Version: 120000, Flavour: xlog.Greenplum}
 	for text := range texts {
 		cmd, err := s.Parse(text)
 		require.NoError(t, err, text)

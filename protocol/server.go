@@ -2,47 +2,28 @@
 
 package protocol
 
-import "strings"
+import (
+	"strings"
 
-// Flavour is the family that a server belongs to.
-type Flavour uint8
-
-// Flavours.
-const (
-	PostgreSQL Flavour = iota
-	Greenplum          // Greenplum 7: PostgreSQL 12 and more
-	Cloudberry         // Cloudberry 1 and 2: PostgreSQL 14 and more
+	"github.com/walmirror/walmirror/xlog"
 )
 
-// String is the flavour's name.
-func (f Flavour) String() string {
-	switch f {
-	case PostgreSQL:
-		return "PostgreSQL"
-	case Greenplum:
-		return "Greenplum"
-	case Cloudberry:
-		return "Cloudberry"
-	}
-	return "unknown"
-}
-
 // FlavourOf tells the flavour from what SELECT version() or a similar text says.
-func FlavourOf(version string) Flavour {
+func FlavourOf(version string) xlog.Flavour {
 	switch {
 	case strings.Contains(version, "Cloudberry"):
-		return Cloudberry
+		return xlog.Cloudberry
 	case strings.Contains(version, "Greenplum"):
-		return Greenplum
+		return xlog.Greenplum
 	}
-	return PostgreSQL
+	return xlog.PostgreSQL
 }
 
 // Server says which server's dialect of the commands is meant. The zero value stands for the newest PostgreSQL when a
 // command is printed, and for any server when one is parsed.
 type Server struct {
 	Version int // server_version_num, for example 150004; that of the PostgreSQL underneath for the other flavours
-	Flavour Flavour
+	Flavour xlog.Flavour
 }
 
 // Major is the major version, 0 when it is not known.
@@ -56,4 +37,4 @@ func (s Server) atLeast(major int) bool { return s.Version == 0 || s.Major() >= 
 func (s Server) optionLists() bool { return s.atLeast(15) }
 
 // hasExclude tells whether BASE_BACKUP knows EXCLUDE.
-func (s Server) hasExclude() bool { return s.Flavour == Greenplum || s.Flavour == Cloudberry }
+func (s Server) hasExclude() bool { return s.Flavour == xlog.Greenplum || s.Flavour == xlog.Cloudberry }

@@ -32,15 +32,15 @@ import (
 //
 // # Whole or marked
 //
-// The first file in Dir is IncompleteMarker, and it is the last to go. global/pg_control, without which no server
-// starts, gets its name when everything else is durable. So whatever stops a backup, its directory says that it is not
-// one.
+// The first file in Dir is pgdata.IncompleteMarker, and it is the last to go. global/pg_control, without which no
+// server starts, gets its name when everything else is durable. So whatever stops a backup, its directory says that it
+// is not one.
 //
-//	mkdir, IncompleteMarker               (durable)
+//	mkdir, pgdata.IncompleteMarker        (durable)
 //	files, pg_wal, backup_manifest        each synced in the background as it is finished
 //	links in pg_tblspc, directories       synced
 //	pg_control.walmirror -> pg_control    renamed, synced
-//	IncompleteMarker                      removed, tablespaces' first, synced
+//	pgdata.IncompleteMarker               removed, tablespaces' first, synced
 //
 // # What is checked
 //

@@ -70,7 +70,7 @@ type BackupConfig struct {
 	ConnString      string // conninfo or URL, see Connect
 	ApplicationName string // see ConnectOptions
 	Dir             string // the new data directory: absent or empty
-	Force           bool   // remove the content of a Dir, or tablespace, that has IncompleteMarker in it
+	Force           bool   // remove the content of a Dir, or tablespace, that has pgdata.IncompleteMarker in it
 
 	Label             string            // of the backup; default "walmirror base backup"
 	FastCheckpoint    bool              // begin with an immediate checkpoint, not one spread over minutes
@@ -203,7 +203,7 @@ func (cfg *BackupConfig) validate() error {
 
 // forServer completes the configuration with what follows from the server, and refuses what does not fit it.
 func (cfg *BackupConfig) forServer(s protocol.Server) error {
-	greenplum := s.Flavour != protocol.PostgreSQL
+	greenplum := s.Flavour != xlog.PostgreSQL
 	switch {
 	case greenplum && cfg.DBID <= 0:
 		return fmt.Errorf("base backup: %s needs the dbid of the new instance (--gp-dbid): it is the one that "+

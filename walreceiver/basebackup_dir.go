@@ -10,12 +10,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/vfs"
 )
-
-// IncompleteMarker is the file that says that a directory holds a snapshot that was not finished. It is the first
-// file of a snapshot and the last to go, in the data directory and in every tablespace's directory.
-const IncompleteMarker = "walmirror.incomplete"
 
 const incompleteText = `This directory holds a base backup that was not finished. It is not usable as a data directory,
 and no server starts on it: global/pg_control is missing on purpose until everything else is here.
@@ -24,21 +21,8 @@ While walmirror is still taking the backup, leave the directory alone. If it is 
 stopped), take the backup again: with --force it first removes what is in here. Without walmirror, remove the directory.
 `
 
-var (
-	// ErrNotEmpty says that a directory that a backup should fill has something in it.
-	ErrNotEmpty = errors.New("directory exists but is not empty")
-	// ErrIncomplete says that a directory holds a backup that was not finished.
-	ErrIncomplete = errors.New("directory holds an unfinished base backup")
-)
-
-// IsIncomplete tells whether dir holds a base backup that was not finished.
-func IsIncomplete(dir string) (bool, error) {
-	_, err := os.Lstat(filepath.Join(dir, IncompleteMarker))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
+// ErrNotEmpty says that a directory that a backup should fill has something in it.
+var ErrNotEmpty = errors.New("directory exists but is not empty")
 
 // backupDir is a directory that a backup fills: the data directory or a tablespace's.
 type backupDir struct {
@@ -80,14 +64,14 @@ func checkDir(dir string, force bool) (left fs.FileInfo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	left, err = os.Lstat(filepath.Join(dir, IncompleteMarker))
+	left, err = os.Lstat(filepath.Join(dir, pgdata.IncompleteMarker))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %s", ErrNotEmpty, dir)
 	case err != nil:
 		return nil, err
 	case !force:
-		return nil, fmt.Errorf("%w: %s (use --force to remove what is in it and begin again)", ErrIncomplete, dir)
+		return nil, fmt.Errorf("%w: %s (use --force to remove what is in it and begin again)", pgdata.ErrIncomplete, dir)
 	}
 	return left, nil
 }
@@ -121,7 +105,7 @@ func (d *backupDir) begin(left fs.FileInfo, changed []string, mode fs.FileMode) 
 	if err := d.removeRest(left); err != nil {
 		return err
 	}
-	if err := d.writeFile(IncompleteMarker, []byte(incompleteText), vfs.FileMode); err != nil {
+	if err := d.writeFile(pgdata.IncompleteMarker, []byte(incompleteText), vfs.FileMode); err != nil {
 		return err
 	}
 	if err := d.root.Chmod(".", mode); err != nil {
@@ -141,7 +125,7 @@ func (d *backupDir) takeLock() error {
 		return nil
 	}
 	var err error
-	d.lock, err = locker.Lock(filepath.Join(d.path, IncompleteMarker))
+	d.lock, err = locker.Lock(filepath.Join(d.path, pgdata.IncompleteMarker))
 	return err
 }
 
@@ -150,14 +134,14 @@ func (d *backupDir) removeRest(left fs.FileInfo) error {
 	if err != nil {
 		return err
 	}
-	now, err := d.root.Lstat(IncompleteMarker)
+	now, err := d.root.Lstat(pgdata.IncompleteMarker)
 	same := err == nil && left != nil && os.SameFile(left, now)
 	for _, e := range entries {
-		if e.Name() == IncompleteMarker {
+		if e.Name() == pgdata.IncompleteMarker {
 			continue
 		}
 		if !same {
-			return errors.Join(fmt.Errorf("%w: %s", ErrNotEmpty, d.path), d.root.Remove(IncompleteMarker))
+			return errors.Join(fmt.Errorf("%w: %s", ErrNotEmpty, d.path), d.root.Remove(pgdata.IncompleteMarker))
 		}
 		if err := d.root.RemoveAll(e.Name()); err != nil {
 			return err
@@ -198,7 +182,7 @@ func (d *backupDir) finish() error {
 	if d.part {
 		return nil
 	}
-	if err := d.root.Remove(IncompleteMarker); err != nil {
+	if err := d.root.Remove(pgdata.IncompleteMarker); err != nil {
 		return err
 	}
 	return d.syncDir(".")

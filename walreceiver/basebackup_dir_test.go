@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
@@ -23,15 +24,15 @@ func TestPrepareDir(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, vfs.DirMode, st.Mode().Perm(), made)
 	}
-	marked, err := IsIncomplete(dir)
+	marked, err := pgdata.IsIncomplete(vfs.OS, dir)
 	require.NoError(t, err)
 	require.True(t, marked)
-	text, err := os.ReadFile(filepath.Join(dir, IncompleteMarker))
+	text, err := os.ReadFile(filepath.Join(dir, pgdata.IncompleteMarker))
 	require.NoError(t, err)
 	require.Equal(t, incompleteText, string(text))
 
 	require.NoError(t, d.finish())
-	marked, err = IsIncomplete(dir)
+	marked, err = pgdata.IsIncomplete(vfs.OS, dir)
 	require.NoError(t, err)
 	require.False(t, marked)
 	require.NoError(t, d.Close())
@@ -59,7 +60,7 @@ func TestPrepareDirRefuses(t *testing.T) {
 		require.ErrorIs(t, err, ErrNotEmpty)
 	}
 	require.FileExists(t, precious)
-	require.NoFileExists(t, filepath.Join(dir, IncompleteMarker))
+	require.NoFileExists(t, filepath.Join(dir, pgdata.IncompleteMarker))
 
 	_, err := prepareDir(precious, vfs.DirMode, true)
 	require.Error(t, err, "a file")
@@ -79,7 +80,7 @@ func TestPrepareDirForce(t *testing.T) {
 	require.NoError(t, os.Symlink(outside, filepath.Join(dir, "link")))
 
 	_, err = prepareDir(dir, vfs.DirMode, false)
-	require.ErrorIs(t, err, ErrIncomplete)
+	require.ErrorIs(t, err, pgdata.ErrIncomplete)
 	require.ErrorContains(t, err, "--force")
 	_, err = prepareDir(dir, vfs.DirMode, true)
 	require.ErrorIs(t, err, vfs.ErrLocked)
@@ -91,7 +92,7 @@ func TestPrepareDirForce(t *testing.T) {
 	entries, err := fs.ReadDir(second.root.FS(), ".")
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
-	require.Equal(t, IncompleteMarker, entries[0].Name())
+	require.Equal(t, pgdata.IncompleteMarker, entries[0].Name())
 	require.FileExists(t, filepath.Join(outside, "kept"))
 	require.NoError(t, second.Close())
 }
@@ -100,7 +101,7 @@ func TestPrepareDirForce(t *testing.T) {
 func TestPrepareDirLosesRace(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	marker := filepath.Join(dir, IncompleteMarker)
+	marker := filepath.Join(dir, pgdata.IncompleteMarker)
 	require.NoError(t, os.WriteFile(marker, nil, 0o600))
 	left, err := checkDir(dir, true)
 	require.NoError(t, err)

@@ -20,6 +20,7 @@ import (
 	"github.com/walmirror/walmirror/protocol"
 	"github.com/walmirror/walmirror/protocol/protocoltest"
 	"github.com/walmirror/walmirror/walreceiver"
+	"github.com/walmirror/walmirror/xlog/pgdata"
 )
 
 // TestBaseBackupFlippedBit flips one bit somewhere in the stream: the copy must never pass for good.
@@ -107,7 +108,7 @@ func TestBaseBackupCancel(t *testing.T) {
 
 	cfg.MaxRate, cfg.Progress = 0, nil
 	_, err = walreceiver.BaseBackup(t.Context(), cfg)
-	require.ErrorIs(t, err, walreceiver.ErrIncomplete)
+	require.ErrorIs(t, err, pgdata.ErrIncomplete)
 	require.ErrorContains(t, err, "--force")
 	cfg.Force = true
 	result, err := walreceiver.BaseBackup(t.Context(), cfg)

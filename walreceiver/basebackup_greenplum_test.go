@@ -25,6 +25,8 @@ import (
 	"github.com/walmirror/walmirror/protocol/protocoltest"
 	"github.com/walmirror/walmirror/walreceiver"
 	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
 // greenplumFile reads a file of the recorded cluster, decompressed if its name says so.
@@ -67,7 +69,7 @@ func (g *greenplum) serve(t *testing.T) (conninfo string) {
 }
 
 func (g *greenplum) session(s *protocoltest.Session) {
-	s.Server = protocol.Server{Version: 120000, Flavour: protocol.Greenplum}
+	s.Server = protocol.Server{Version: 120000, Flavour: xlog.Greenplum}
 	s.Parameters["server_version"], s.Parameters["gp_server_version"] = "12", "7.0.0 build dev"
 	name := s.Startup()["application_name"]
 	g.mu.Lock()
@@ -216,7 +218,7 @@ func TestBaseBackupGreenplum(t *testing.T) {
 	cfg.DBID = 9
 	result, err := walreceiver.BaseBackup(t.Context(), cfg)
 	require.NoError(t, err)
-	require.Equal(t, protocol.Greenplum, result.Server.Flavour)
+	require.Equal(t, xlog.Greenplum, result.Server.Flavour)
 	require.EqualValues(t, 7711133882651012132, result.SystemID)
 	require.Equal(t, xlog.GreenplumSegmentSize, result.SegmentSize)
 	require.Equal(t, walreceiver.Position{Timeline: 1, LSN: 0x8000028}, result.Start)
@@ -276,7 +278,7 @@ func TestBaseBackupGreenplumTablespace(t *testing.T) {
 	require.Len(t, warnings, 6)
 	require.Contains(t, warnings[0], "./base/17558/17123.129")
 	require.EqualValues(t, 0x24000100, result.End.LSN)
-	marked, err := walreceiver.IsIncomplete(target)
+	marked, err := pgdata.IsIncomplete(vfs.OS, target)
 	require.NoError(t, err)
 	require.False(t, marked)
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/walmirror/walmirror/bench/pgserver"
 	"github.com/walmirror/walmirror/walreceiver"
+	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
 // backupOf takes a backup of a server into a new directory.
@@ -125,7 +127,7 @@ func TestBaseBackupRestore(t *testing.T) {
 			require.Equal(t, walreceiver.ChecksumCRC32C, result.Algorithm)
 		}
 		require.Empty(t, primary.SQL(t, "SELECT slot_name FROM pg_replication_slots"), "the temporary slot is gone")
-		marked, err := walreceiver.IsIncomplete(result.Dir)
+		marked, err := pgdata.IsIncomplete(vfs.OS, result.Dir)
 		require.NoError(t, err)
 		require.False(t, marked)
 		verify(t, major, result.Dir)
@@ -152,7 +154,7 @@ func TestBaseBackupExistingDirectory(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "x"), nil, 0o600))
 	_, err := walreceiver.BaseBackup(t.Context(), walreceiver.BackupConfig{ConnString: "host=127.0.0.1 port=1", Dir: dir})
 	require.ErrorIs(t, err, walreceiver.ErrNotEmpty)
-	require.NoFileExists(t, filepath.Join(dir, walreceiver.IncompleteMarker))
+	require.NoFileExists(t, filepath.Join(dir, pgdata.IncompleteMarker))
 }
 
 // spaced is a server with two tablespaces and a table in each.
@@ -197,7 +199,7 @@ func TestBaseBackupTablespaces(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, ts.Dir, target)
 			require.Contains(t, locations, ts.Location)
-			marked, err := walreceiver.IsIncomplete(ts.Dir)
+			marked, err := pgdata.IsIncomplete(vfs.OS, ts.Dir)
 			require.NoError(t, err)
 			require.False(t, marked, i)
 		}
@@ -239,7 +241,7 @@ func checkSpacedOn(t *testing.T, s *pgserver.Server) {
 // requireIncomplete: the directory says that it is no backup, and a server would not start on it.
 func requireIncomplete(t *testing.T, dir string) {
 	t.Helper()
-	marked, err := walreceiver.IsIncomplete(dir)
+	marked, err := pgdata.IsIncomplete(vfs.OS, dir)
 	require.NoError(t, err)
 	require.True(t, marked)
 	require.NoFileExists(t, filepath.Join(dir, "global/pg_control"))

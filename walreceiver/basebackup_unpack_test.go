@@ -18,6 +18,7 @@ import (
 	"github.com/pierrec/lz4/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
@@ -101,7 +102,7 @@ func TestUnpackHostile(t *testing.T) {
 		"file for dir":    archiveOf(member{name: "a", kind: tarFile}, member{name: "a", kind: tarDirectory}),
 		"file below file": archiveOf(member{name: "a", kind: tarFile}, member{name: "a/b", kind: tarFile}),
 		"no parent":       archiveOf(member{name: "a/b", kind: tarFile}),
-		"marker":          archiveOf(member{name: IncompleteMarker, kind: tarFile, data: "x"}),
+		"marker":          archiveOf(member{name: pgdata.IncompleteMarker, kind: tarFile, data: "x"}),
 		"control twice": archiveOf(member{name: "global", kind: tarDirectory},
 			member{name: controlFile, kind: tarFile}, member{name: controlFile, kind: tarFile}),
 		"through a link":     archiveOf(member{name: "there/file", kind: tarFile, data: "x"}),
@@ -124,7 +125,7 @@ func TestUnpackHostile(t *testing.T) {
 			left, err := os.ReadDir(outside)
 			require.NoError(t, err)
 			require.Empty(t, left)
-			marked, err := IsIncomplete(dir)
+			marked, err := pgdata.IsIncomplete(vfs.OS, dir)
 			require.NoError(t, err)
 			require.True(t, marked)
 		})
@@ -189,7 +190,7 @@ func TestUnpackDiskFull(t *testing.T) {
 	require.ErrorContains(t, err, "pg_tblspc/1/large")
 	require.NoError(t, u.sync.Wait())
 	require.NoError(t, d.Close())
-	marked, err := IsIncomplete(dir)
+	marked, err := pgdata.IsIncomplete(vfs.OS, dir)
 	require.NoError(t, err)
 	require.True(t, marked)
 }

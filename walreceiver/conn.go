@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/walmirror/walmirror/protocol"
+	"github.com/walmirror/walmirror/xlog"
 )
 
 // Application names. A Greenplum coordinator takes only a client of the name GreenplumApplicationName for its
@@ -81,7 +82,7 @@ func Connect(ctx context.Context, connString string, opts ConnectOptions) (*Conn
 		cfg.RuntimeParams["application_name"] = DefaultApplicationName
 	}
 	c, err := connectOnce(ctx, cfg, opts)
-	if err != nil || named || c.server.Flavour == protocol.PostgreSQL {
+	if err != nil || named || c.server.Flavour == xlog.PostgreSQL {
 		return c, err
 	}
 	c.Close()
@@ -152,9 +153,9 @@ func serverInfo(params map[string]string) ServerInfo {
 	info := ServerInfo{Parameters: params, VersionText: params["server_version"]}
 	info.Version = versionNum(info.VersionText)
 	if gp, ok := params["gp_server_version"]; ok {
-		info.Flavour = protocol.Greenplum
-		if info.Version >= 140000 || protocol.FlavourOf(gp) == protocol.Cloudberry {
-			info.Flavour = protocol.Cloudberry
+		info.Flavour = xlog.Greenplum
+		if info.Version >= 140000 || protocol.FlavourOf(gp) == xlog.Cloudberry {
+			info.Flavour = xlog.Cloudberry
 		}
 	}
 	return info

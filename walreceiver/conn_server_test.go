@@ -43,7 +43,7 @@ func TestCommands(t *testing.T) {
 
 		info := conn.Server()
 		require.Equal(t, major, info.Major())
-		require.Equal(t, protocol.PostgreSQL, info.Flavour)
+		require.Equal(t, xlog.PostgreSQL, info.Flavour)
 		require.Equal(t, s.Value(t, "SHOW server_version"), info.VersionText)
 		require.Equal(t, s.Port, info.Port)
 		require.False(t, info.TLS)

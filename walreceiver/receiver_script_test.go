@@ -213,7 +213,7 @@ func TestGreenplumName(t *testing.T) {
 		require.NoError(t, err)
 		eventually(t, c.want, func() bool { return f.noted(&f.names) == c.want })
 		if c.gp != "" {
-			require.Equal(t, protocol.Greenplum, conn.Server().Flavour)
+			require.Equal(t, xlog.Greenplum, conn.Server().Flavour)
 			require.Equal(t, 120000, conn.Server().Version)
 		}
 		require.NoError(t, conn.Close())

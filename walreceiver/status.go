@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/walmirror/walmirror/protocol"
 	"github.com/walmirror/walmirror/xlog"
 )
 
@@ -44,7 +43,7 @@ type Status struct {
 	LagBytes      int64    // from FlushedLSN to LatestEndLSN
 	SystemID      uint64
 	ServerVersion string
-	Flavour       protocol.Flavour
+	Flavour       xlog.Flavour
 	Received      uint64 // bytes of log since Run began
 	Syncs         uint64
 	Replies       uint64

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/walmirror/walmirror/protocol"
 	"github.com/walmirror/walmirror/xlog"
 )
 
@@ -27,7 +26,7 @@ func (r *Receiver) learnDialect(ctx context.Context, conn *Conn) error {
 		r.dialect = r.cfg.Verify.Dialect
 		return nil
 	}
-	d, err := xlog.DialectForServer(xlogFlavour(conn.Server().Flavour), conn.Server().Version)
+	d, err := xlog.DialectForServer(conn.Server().Flavour, conn.Server().Version)
 	if err != nil {
 		r.dialect = nil
 		return nil
@@ -42,16 +41,6 @@ func (r *Receiver) learnDialect(ctx context.Context, conn *Conn) error {
 	}
 	r.dialect, err = d.WithBlockSizes(uint32(block), uint32(walBlock))
 	return err
-}
-
-func xlogFlavour(f protocol.Flavour) xlog.Flavour {
-	switch f {
-	case protocol.Greenplum:
-		return xlog.Greenplum
-	case protocol.Cloudberry:
-		return xlog.Cloudberry
-	}
-	return xlog.PostgreSQL
 }
 
 // newVerifier makes the verifier of a stream. hist may be empty.

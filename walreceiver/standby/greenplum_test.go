@@ -119,7 +119,7 @@ func (c *recordedCoordinator) now() (xlog.TimelineID, xlog.LSN) {
 
 // serve answers the commands of one connection, with the result columns and tags that were recorded.
 func (c *recordedCoordinator) serve(s *protocoltest.Session) {
-	s.Server = protocol.Server{Version: 120000, Flavour: protocol.Greenplum}
+	s.Server = protocol.Server{Version: 120000, Flavour: xlog.Greenplum}
 	s.Parameters = map[string]string{
 		"gp_server_version": "7.0.0 build dev", "server_version": "12", "integer_datetimes": "on",
 		"server_encoding": "SQL_ASCII", "client_encoding": "SQL_ASCII", "standard_conforming_strings": "on",

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/walmirror/walmirror/protocol"
 	"github.com/walmirror/walmirror/walreceiver"
+	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/vfs"
 )
@@ -60,7 +60,7 @@ func Init(ctx context.Context, cfg InitConfig) (Snapshot, error) {
 	}
 	b := &cfg.Backup
 	b.ConnString = cfg.Primary
-	if flavour == protocol.PostgreSQL {
+	if flavour == xlog.PostgreSQL {
 		b.ApplicationName = ApplicationName
 		if cfg.Slot == "" && !cfg.NoSlot {
 			cfg.Slot = DefaultSlot
@@ -89,7 +89,7 @@ func Init(ctx context.Context, cfg InitConfig) (Snapshot, error) {
 	return snap, nil
 }
 
-func flavourOf(ctx context.Context, conninfo string) (protocol.Flavour, error) {
+func flavourOf(ctx context.Context, conninfo string) (xlog.Flavour, error) {
 	conn, err := walreceiver.Connect(ctx, conninfo, walreceiver.ConnectOptions{ApplicationName: ApplicationName})
 	if err != nil {
 		return 0, err
