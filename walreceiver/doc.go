@@ -19,7 +19,8 @@
 //
 // The flush position that the primary hears is only ever what [Sink.Sync] returned. The apply position is only ever
 // what Config.Applied returned, and 0/0 without it. Neither goes back on one timeline. A reply is sent at once when the
-// primary asks or when the flush position has moved, and at an interval otherwise, also while the sink is slow.
+// primary asks or when the flush position has moved, half a millisecond after a write whose sync takes longer, and at an
+// interval otherwise, also while the sink is slow.
 //
 // # Goroutines
 //

@@ -11,6 +11,11 @@ import (
 	"github.com/walmirror/walmirror/xlog"
 )
 
+// writeDelay is how long a written position waits for the flushed one, to be told in one message. A sync on a fast disk
+// takes less, and then synchronous_commit = on costs one message for a commit instead of the two of PostgreSQL's
+// walreceiver; on a slow disk remote_write waits no longer than this.
+const writeDelay = 500 * time.Microsecond
+
 // replier sends the messages of one stream to the server. The reader and the flusher send through it when something
 // moved; its own goroutine sends at the interval, whatever the others wait for.
 type replier struct {
@@ -25,8 +30,10 @@ type replier struct {
 	buf      []byte
 	last     protocol.StandbyStatus // sent last
 	lastSent time.Time
-	feeding  bool // the server was told to keep rows; true at first, as an earlier connection may have told it
-	done     bool // CopyDone was sent, or sending failed
+	feeding  bool        // the server was told to keep rows; true at first, as an earlier connection may have told it
+	done     bool        // CopyDone was sent, or sending failed
+	late     *time.Timer // of writeDelay
+	pending  bool        // late runs
 	err      error
 }
 
@@ -68,6 +75,24 @@ func (p *replier) moved() {
 	}
 }
 
+// wrote sees to it that the server soon hears of the written position.
+func (p *replier) wrote() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.pending && !p.done {
+		p.pending = true
+		p.late.Reset(writeDelay)
+	}
+}
+
+// tellWrite is called after writeDelay.
+func (p *replier) tellWrite() {
+	p.mu.Lock()
+	p.pending = false
+	p.mu.Unlock()
+	p.moved()
+}
+
 // force sends a status in any case. With ask the server answers at once.
 func (p *replier) force(ask bool) {
 	p.mu.Lock()
@@ -79,6 +104,10 @@ func (p *replier) force(ask bool) {
 func (p *replier) send(write, flush xlog.LSN, ask bool) {
 	if p.done {
 		return
+	}
+	if p.pending {
+		p.late.Stop()
+		p.pending = false
 	}
 	var apply xlog.LSN
 	if p.applied != nil {
@@ -120,6 +149,14 @@ func (p *replier) finish() {
 		p.done = true
 		p.note(p.client.SendCopyDone())
 	}
+}
+
+// end stops sending when the stream is over.
+func (p *replier) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = true
+	p.late.Stop()
 }
 
 // note keeps the first error of sending.

@@ -83,6 +83,8 @@ func (r *Receiver) start(ctx context.Context, conn *Conn, serverEnd xlog.LSN) er
 
 // run owns the replier's goroutine.
 func (s *stream) run(ctx context.Context) (next *protocol.NextTimeline, err error) {
+	s.replier.late = time.AfterFunc(time.Hour, s.replier.tellWrite)
+	defer s.replier.end()
 	replying, stopReplying := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -231,7 +233,7 @@ func (s *stream) data(m *protocol.XLogData, now time.Time) error {
 	lag := end.Sub(r.pos.LSN)
 	r.flusher.wrote(r.pos.LSN, drained, lag, finished)
 	if drained && lag < eagerLag {
-		s.replier.moved()
+		s.replier.wrote()
 	}
 	if finished {
 		r.emit(SegmentFinished{End: Position{Timeline: r.pos.Timeline, LSN: r.segSize.RoundDown(r.pos.LSN)}})
