@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -136,34 +135,6 @@ func TestBaseBackupRate(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, time.Since(began), 3*time.Second)
 	t.Logf("%d bytes in %s", result.Bytes, time.Since(began).Round(time.Millisecond))
-}
-
-// TestBaseBackupDiskFull: a small file system fills up, under files and under WAL.
-func TestBaseBackupDiskFull(t *testing.T) {
-	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("mounting a small file system needs root")
-	}
-	primary := pgserver.Start(t, pgserver.Options{})
-	for name, size := range map[string]string{"files": "20m", "WAL": "12m"} {
-		disk := filepath.Join(pgserver.TempDir(t), "disk")
-		require.NoError(t, os.Mkdir(disk, 0o700))
-		if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size="+size); err != nil {
-			t.Skipf("mounting a small file system: %v", err)
-		}
-		dir := filepath.Join(disk, "data")
-		_, err := backupOf(t, primary, func(cfg *walreceiver.BackupConfig) {
-			cfg.Dir, cfg.Slot, cfg.CreateSlot = dir, "full", true
-		})
-		t.Logf("%s: %v", name, err)
-		if err != nil {
-			requireIncomplete(t, dir)
-		}
-		require.NoError(t, syscall.Unmount(disk, 0), "nothing is left open")
-		require.ErrorIs(t, err, syscall.ENOSPC)
-		require.ErrorContains(t, err, "no space left")
-		require.Empty(t, primary.SQL(t, "SELECT slot_name FROM pg_replication_slots"))
-	}
 }
 
 // TestBaseBackupNoSender: the server has no walsender left for the WAL. The backup fails instead of waiting for one.

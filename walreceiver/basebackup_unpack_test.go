@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
@@ -165,34 +164,6 @@ func TestUnpackMadeDirectories(t *testing.T) {
 		require.NoError(t, tgt.dir.root.Mkdir("pg_wal", 0o755))
 	})
 	require.ErrorIs(t, err, fs.ErrExist)
-}
-
-// TestUnpackDiskFull fills a tiny file system.
-func TestUnpackDiskFull(t *testing.T) {
-	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("mounting a small file system needs root")
-	}
-	disk := t.TempDir()
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=256k"); err != nil {
-		t.Skipf("mounting a small file system: %v", err)
-	}
-	defer func() { require.NoError(t, syscall.Unmount(disk, 0)) }()
-	dir := filepath.Join(disk, "data")
-	d, err := prepareDir(dir, vfs.DirMode, false)
-	require.NoError(t, err)
-	u := &unpacker{modes: ownerModes, sync: newFileSyncer(false), progress: func(string, int64) {}}
-	err = u.Unpack(bytes.NewReader(archiveOf(
-		member{name: "small", kind: tarFile, data: "x"},
-		member{name: "large", kind: tarFile, data: strings.Repeat("x", 1<<20)},
-	)), target{dir: d, base: true, prefix: "pg_tblspc/1/"})
-	require.ErrorIs(t, err, syscall.ENOSPC)
-	require.ErrorContains(t, err, "pg_tblspc/1/large")
-	require.NoError(t, u.sync.Wait())
-	require.NoError(t, d.Close())
-	marked, err := pgdata.IsIncomplete(vfs.OS, dir)
-	require.NoError(t, err)
-	require.True(t, marked)
 }
 
 func TestChecksumLog(t *testing.T) {

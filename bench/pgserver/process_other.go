@@ -32,3 +32,5 @@ func (*process) signal(syscall.Signal) error { return errLinuxOnly }
 func (*process) kill() error                 { return errLinuxOnly }
 func removeSharedMemory(int)                 {}
 func lockFile(string) (*os.File, error)      { return nil, errLinuxOnly }
+
+func alive(int) bool { return false }
