@@ -38,6 +38,7 @@ const (
 	compress = "github.com/klauspost/compress github.com/pierrec/lz4/v4"
 	sys      = "golang.org/x/sys"
 	sync     = "golang.org/x/sync"
+	testify  = "github.com/stretchr/testify"
 	scram    = "github.com/xdg-go/scram"
 	anything = "*"
 )
@@ -51,7 +52,7 @@ var rules = map[string]rule{
 	"xlog":             {},
 	"xlog/vfs":         {},
 	"xlog/vfs/faultfs": {ours: "xlog/vfs"},
-	"xlog/xlogtest":    {ours: "xlog xlog/bufpage xlog/rmgr xlog/vfs"},
+	"xlog/xlogtest":    {ours: "xlog xlog/bufpage xlog/rmgr xlog/vfs", others: compress + " " + testify},
 	"xlog/bufpage":     {ours: "xlog", others: compress},
 	"xlog/waldir":      {ours: "xlog xlog/vfs", others: compress + " " + sys},
 	"xlog/rmgr":        {ours: "xlog xlog/bufpage"},
