@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/walmirror/walmirror/walreceiver"
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/waldir"
 )
@@ -26,6 +27,7 @@ type options struct {
 	interval    int // seconds
 	slot        string
 	synchronous bool
+	verify      bool
 	verbose     bool
 	compress    string
 	createSlot  bool
@@ -48,6 +50,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.noSync, "no-sync", false, "do not wait for changes to be written safely to disk")
 	f.IntVarP(&o.interval, "status-interval", "s", 10, "time between status packets sent to server, `SECS`")
 	f.StringVarP(&o.slot, "slot", "S", "", "replication slot to use, `SLOTNAME`")
+	f.BoolVar(&o.verify, "verify", false, "check every record before it is stored, and receive again what is corrupt")
 	f.BoolVar(&o.synchronous, "synchronous", false, "accepted for compatibility: log is always flushed at once")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "output verbose messages")
 	f.StringVarP(&o.compress, "compress", "Z", "none",
@@ -119,4 +122,12 @@ func (o *options) statusInterval() time.Duration {
 		return maxInterval * time.Second
 	}
 	return time.Duration(o.interval) * time.Second
+}
+
+// verification is how the log is checked; nil is not at all, as pg_receivewal does it.
+func (o *options) verification() *walreceiver.VerifyConfig {
+	if !o.verify {
+		return nil
+	}
+	return &walreceiver.VerifyConfig{}
 }

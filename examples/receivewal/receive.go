@@ -96,6 +96,7 @@ func streamOnce(ctx context.Context, o *options, dir *waldir.Dir, systemID uint6
 		Backoff:        walreceiver.Backoff{Min: retryPause, Max: retryPause},
 		NoReconnect:    o.noLoop,
 		OnEvent:        log.event,
+		Verify:         o.verification(),
 	})
 	if err != nil {
 		return err

@@ -339,7 +339,7 @@ func TestKill(t *testing.T) {
 	wrote := make(chan error, 1)
 	go func() { wrote <- write(writing, s) }()
 	for range 6 {
-		p := ours(t, append(conn, "-D", dir, "-v")...)
+		p := ours(t, append(conn, "-D", dir, "--verify", "-v")...)
 		p.waitFor("finished segment")
 		time.Sleep(rand.N(300 * time.Millisecond))
 		p.kill()
@@ -347,7 +347,7 @@ func TestKill(t *testing.T) {
 	stop()
 	require.NoError(t, <-wrote)
 	end := fill(t, s, 1)
-	ours(t, append(conn, "-D", dir, "-E", end.String())...).ok()
+	ours(t, append(conn, "-D", dir, "--verify", "-E", end.String())...).ok()
 	segments := requireOnServer(t, s, dir)
 	require.GreaterOrEqual(t, segments, 6)
 	first, _, err := mib.ParseName(list(t, dir)[0])
