@@ -23,8 +23,8 @@ func bitmapText(dst []byte, label string, rel xlog.RelFileLocator) []byte {
 	return appendRelation(append(dst, label...), ": rel ", rel)
 }
 
-// appendTrueFalse is %s of "true" or "false".
-func appendTrueFalse(dst []byte, label string, v bool) []byte {
+// appendBool is %s of "true" or "false".
+func appendBool(dst []byte, label string, v bool) []byte {
 	if v {
 		return append(append(dst, label...), "true"...)
 	}
@@ -89,7 +89,7 @@ func (p *BitmapInsertLOVItem) Describe(dst []byte, pr *Printing) []byte {
 	dst = appendUint(dst, ", bm_last_tid_location ", p.Item.LastTidLocation)
 	dst = appendUint(dst, ", bm_last_setbit ", p.Item.LastSetBit)
 	dst = appendUint(dst, ", lov_words_header ", p.Item.WordsHeader)
-	dst = appendTrueFalse(dst, "}, bm_is_new_lov_blkno ", p.NewPage)
+	dst = appendBool(dst, "}, bm_is_new_lov_blkno ", p.NewPage)
 	return appendRelation(dst, ", rel ", p.Relation)
 }
 

@@ -60,7 +60,7 @@ func (p *BitmapInsertWords) Describe(dst []byte, pr *Printing) []byte {
 		return bitmapText(dst, "insert words in a not-last bitmap page", p.Relation)
 	}
 	dst = appendInt(dst, "bm_num_pages ", p.NumPages)
-	dst = appendTrueFalse(dst, ", bm_init_first_page ", p.InitFirstPage)
+	dst = appendBool(dst, ", bm_init_first_page ", p.InitFirstPage)
 	dst = appendBlock(dst, ", bm_lov_blkno ", p.Block)
 	dst = appendUint(dst, ", bm_lov_offset ", p.Offset)
 	dst = appendUint(dst, ", bm_last_compword ", p.Item.LastCompWord)
@@ -187,8 +187,8 @@ func (p *BitmapUpdateWords) Describe(dst []byte, pr *Printing) []byte {
 	dst = appendUint(dst, ", bm_lov_offset ", p.Offset)
 	dst = appendBlock(dst, ", bm_first_blkno ", p.First.Block)
 	dst = appendBlock(dst, ", bm_second_blkno ", p.Second.Block)
-	dst = appendTrueFalse(dst, ", bm_two_pages ", p.TwoPages)
+	dst = appendBool(dst, ", bm_two_pages ", p.TwoPages)
 	dst = appendBlock(dst, ", bm_next_blkno ", p.Next)
-	dst = appendTrueFalse(dst, ", bm_new_lastpage ", p.NewLastPage)
+	dst = appendBool(dst, ", bm_new_lastpage ", p.NewLastPage)
 	return appendRelation(dst, ", rel ", p.Relation)
 }
