@@ -33,7 +33,7 @@ type InitConfig struct {
 	// uses. Empty is DefaultSlot, but with NoSlot and on Greenplum, where there is none.
 	Slot   string
 	NoSlot bool
-	// Backup refines the snapshot. Its ConnString, slots and Configure are Init's. Without a slot for the standby a
+	// Backup refines the snapshot. Its ConnString, slots, Verify and Configure are Init's. Without a slot for the standby a
 	// temporary one keeps the log while the snapshot is taken.
 	Backup walreceiver.BackupConfig
 }
@@ -70,6 +70,7 @@ func Init(ctx context.Context, cfg InitConfig) (Snapshot, error) {
 	}
 	b.Slot = cfg.Slot
 	b.CreateSlot, b.ReuseSlot = b.Slot != "", b.Slot != ""
+	b.Verify = &walreceiver.VerifyConfig{}
 
 	snap := Snapshot{Port: cfg.Port}
 	if snap.Conninfo, err = primaryConninfo(cfg.Primary, b.ApplicationName); err != nil {
