@@ -96,7 +96,7 @@ func startImages(t *testing.T, major int, method string) *imageServer {
 		Major: major, WALSegmentMB: 1, NoChecksums: true, Settings: settings,
 	})
 	if err != nil && (method == "lz4" || method == "zstd") && major != pgserver.DefaultMajor {
-		t.Skipf("this build of PostgreSQL %d has not got %s", major, method)
+		t.Skipf("this build of version %d has not got %s", major, method)
 	}
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rmgr_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/require"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/rmgr"
+	"github.com/walmirror/walmirror/xlog/xlogtest"
+)
+
+// TestGreenplumStats compares the statistics of a recorded log with what Greenplum's pg_waldump printed.
+func TestGreenplumStats(t *testing.T) {
+	root := os.Getenv("WALMIRROR_GREENPLUM_DATA")
+	if root == "" {
+		t.Skip("needs recordings of Greenplum 7; set WALMIRROR_GREENPLUM_DATA to their folder")
+	}
+	set := filepath.Join(root, "gp7dev-matrixdb5")
+	r := xlog.NewReader(xlog.ReaderConfig{
+		Dialect: xlog.Greenplum7Dev, History: xlog.History{Timeline: 1}, Start: 0x08000000,
+		Source: recordedSegments(t, filepath.Join(set, "wal")).Source(xlog.GreenplumSegmentSize),
+	})
+	var whole rmgr.Stats
+	parts := [2]rmgr.Stats{}
+	var body xlog.Body
+	for {
+		rec, err := r.Next()
+		if errors.Is(err, xlog.ErrZeroed) {
+			break
+		}
+		require.NoError(t, err)
+		require.NoError(t, whole.Add(rec, &body))
+		part := &parts[0]
+		if rec.LSN >= 0x18000000 {
+			part = &parts[1]
+		}
+		part.AddDecoded(rec, &body)
+	}
+	parts[0].Merge(&parts[1])
+	dec := rmgr.NewDecoder(xlog.Greenplum7Dev)
+	for _, perRecord := range []bool{false, true} {
+		name := map[bool]string{false: "stats.rmgr.txt", true: "stats.record.txt"}[perRecord]
+		want, err := os.ReadFile(filepath.Join(set, "waldump", name))
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(whole.AppendText(nil, dec, perRecord)))
+		require.Equal(t, string(want), string(parts[0].AppendText(nil, dec, perRecord)))
+		t.Logf("%s: %d lines equal", name, strings.Count(string(want), "\n"))
+	}
+	require.Equal(t, whole.Begin, parts[0].Begin)
+	require.Equal(t, whole.End, parts[0].End)
+}
+
+// recordedSegments unpacks the segments in a directory.
+func recordedSegments(t *testing.T, dir string) xlogtest.Files {
+	names, err := filepath.Glob(filepath.Join(dir, "*.zst"))
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	dec, err := zstd.NewReader(nil)
+	require.NoError(t, err)
+	defer dec.Close()
+	files := xlogtest.Files{}
+	for _, name := range names {
+		packed, err := os.ReadFile(name)
+		require.NoError(t, err)
+		plain, err := dec.DecodeAll(packed, nil)
+		require.NoError(t, err)
+		files[strings.TrimSuffix(filepath.Base(name), ".zst")] = plain
+	}
+	return files
+}
+
+// TestStatsText has numbers and lines that real logs seldom have.
+func TestStatsText(t *testing.T) {
+	dec := rmgr.NewDecoder(xlog.Postgres15)
+	var empty rmgr.Stats
+	require.Empty(t, empty.AppendText(nil, dec, false))
+	require.Contains(t, string(empty.AppendText(nil, rmgr.NewDecoder(xlog.Postgres14), false)), "\nXLOG  ")
+
+	var s rmgr.Stats
+	var body xlog.Body
+	s.AddDecoded(&xlog.Record{LSN: 0x28, End: 0x60, RecordHeader: xlog.RecordHeader{TotalLen: 50, Rmgr: 200, Info: 0x31}}, &body)
+	s.AddDecoded(&xlog.Record{LSN: 0x60, End: 0x1_00000000,
+		RecordHeader: xlog.RecordHeader{TotalLen: 150, Rmgr: rmgr.Transaction, Info: 0x80}}, &body)
+	lines := strings.Split(string(s.AppendText(nil, dec, true)), "\n")
+	require.Len(t, lines, 8)
+	require.Equal(t, "WAL statistics between 0/28 and 1/0:", lines[0])
+	require.Equal(t, "Transaction/COMMIT                             1 ( 50.00)                  150 ( 75.00)"+
+		"                    0 (  0.00)                  150 ( 75.00)", lines[3])
+	require.Equal(t, "custom200/UNKNOWN (30)                         1 ( 50.00)                   50 ( 25.00)"+
+		"                    0 (  0.00)                   50 ( 25.00)", lines[4])
+	require.Equal(t, "Total                                          2                           200 [100.00%]"+
+		"                   0 [0.00%]                   200 [100%]", lines[6])
+	require.Equal(t, uint64(1), s.Record(200, 0x3F).Records)
+	require.Equal(t, uint64(200), s.Total().Bytes())
+	require.Zero(t, testing.AllocsPerRun(10, func() { s.AddDecoded(&xlog.Record{}, &body) }))
+}
