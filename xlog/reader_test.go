@@ -438,10 +438,17 @@ func TestReaderTimelineChecks(t *testing.T) {
 	require.ErrorIs(t, err, xlog.ErrCorrupt)
 	require.ErrorContains(t, err, "out-of-sequence timeline ID 2 (after 3)")
 
-	cfg.History.Ancestors[0].Timeline = 1
+	stranger := builder(mib)
+	stranger.Timeline = 2
+	varied(stranger, 100, 20)
+	cfg = config(stranger)
+	cfg.History = xlog.History{Timeline: 3, Ancestors: []xlog.Switch{{Timeline: 1, LSN: logStart - 1}}}
+	cfg.Source = xlogtest.Files{mibName(3): stranger.Files()[mibName(2)]}.Source(mib)
 	_, err = walk(t, xlog.NewReader(cfg))
+	require.ErrorIs(t, err, xlog.ErrCorrupt)
 	require.ErrorContains(t, err, "page of timeline 2, which is no ancestor of 3")
 
+	cfg.Source = files.Source(mib)
 	cfg.History = xlog.History{Timeline: 2}
 	_, err = walk(t, xlog.NewReader(cfg))
 	require.ErrorIs(t, err, xlog.ErrCorrupt)

@@ -82,6 +82,8 @@ func (r *Reader) checkPage(page LSN, h *PageHeader) error {
 func (r *Reader) checkTimeline(tli TimelineID) error {
 	hist := &r.cfg.History
 	switch {
+	case tli == 0:
+		return errors.New("page of timeline 0")
 	case hist.Timeline == 0 || tli == hist.Timeline:
 		return nil
 	case tli > hist.Timeline, len(hist.Ancestors) > 0 && !hist.Contains(tli):
