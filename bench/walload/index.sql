@@ -167,7 +167,7 @@ CREATE INDEX brs_id ON brs USING brin (id) WITH (pages_per_range = 2);
 INSERT INTO brs SELECT 30000 - i FROM generate_series(1, 1000) i;
 VACUUM brs;
 -- Generic: bloom.
-CREATE EXTENSION bloom;
+CREATE EXTENSION IF NOT EXISTS bloom;
 CREATE TABLE bl AS SELECT i AS a, i % 10 AS b FROM generate_series(1, 1000) i;
 CREATE INDEX bl_ab ON bl USING bloom (a, b);
 INSERT INTO bl SELECT i, i FROM generate_series(1, 1000) i;

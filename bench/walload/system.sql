@@ -15,6 +15,7 @@ CREATE INDEX ON moved (id);
 ALTER TABLE moved SET TABLESPACE ts1;
 ALTER INDEX moved_id_idx SET TABLESPACE ts2;
 VACUUM moved;
+CREATE EXTENSION IF NOT EXISTS bloom;
 CREATE UNLOGGED TABLE unlogged (id int PRIMARY KEY, a int[], p point, t text);
 CREATE INDEX ON unlogged USING gin (a);
 CREATE INDEX ON unlogged USING gist (p);

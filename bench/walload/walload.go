@@ -37,7 +37,7 @@ var Parts = []string{"heap", "index", "system", "twophase", "replica", "minimal"
 type Options struct {
 	Major    int
 	Settings map[string]string // beside those of the load
-	Parts    []string          // nil: all
+	Parts    []string          // nil: all; each needs heap before it
 }
 
 // Load is a server that has run the load, and where its records are.

@@ -42,11 +42,15 @@ func (p *GenericChanges) decode(in *input) {
 
 // Describe implements Payload.
 func (p *GenericChanges) Describe(dst []byte, _ *Printing) []byte {
-	sep := ""
-	for f := range p.main.All() {
-		dst = appendUint(append(dst, sep...), "offset ", f.Offset)
+	for d, first := p.main, true; len(d) > 0; first = false {
+		f, rest, ok := d.cut()
+		if !ok {
+			break
+		}
+		dst = appendFlag(dst, !first, "; ")
+		dst = appendUint(dst, "offset ", f.Offset)
 		dst = appendInt(dst, ", length ", len(f.Data))
-		sep = "; "
+		d = rest
 	}
 	return dst
 }
