@@ -71,6 +71,9 @@ func (s *Stats) Merge(other *Stats) {
 	s.End = max(s.End, other.End)
 }
 
+// Reset forgets everything.
+func (s *Stats) Reset() { *s = Stats{} }
+
 // Rmgr is the count of a resource manager's records.
 func (s *Stats) Rmgr(id xlog.RmgrID) (sum Count) {
 	for i := range s.counts[id] {

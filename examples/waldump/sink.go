@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/bufpage"
+	"github.com/walmirror/walmirror/xlog/rmgr"
+)
+
+// sink takes records and makes of them what was asked for. Each goroutine has one.
+type sink struct {
+	*options
+	dec   *rmgr.Decoder
+	text  []byte // not yet written
+	stats rmgr.Stats
+	page  []byte
+}
+
+func newSink(o *options, p *place) *sink {
+	return &sink{options: o, dec: rmgr.NewDecoder(p.dialect), page: make([]byte, p.dialect.BlockSize())}
+}
+
+// reset forgets what was taken.
+func (s *sink) reset() {
+	s.text = s.text[:0]
+	s.stats.Reset()
+}
+
+// add takes a record, and tells whether it is one of those that were asked for.
+func (s *sink) add(rec *xlog.Record) (bool, error) {
+	wanted, err := s.filter.Match(rec, s.dec.Body())
+	if err != nil || !wanted {
+		return false, recordError(rec, err)
+	}
+	switch {
+	case s.quiet:
+		err = rec.Decode(s.dec.Body())
+	case s.options.stats != "":
+		err = s.stats.Add(rec, s.dec.Body())
+	case s.json:
+		s.text, err = s.appendJSON(s.text, rec)
+	default:
+		s.text, err = s.dec.AppendLine(s.text, rec, s.details)
+	}
+	if err == nil && s.saveFullpage != "" {
+		err = s.savePages(rec)
+	}
+	return true, recordError(rec, err)
+}
+
+func recordError(rec *xlog.Record, err error) error {
+	switch _, fatal := errors.AsType[fatalError](err); {
+	case err == nil, fatal:
+		return err
+	}
+	if end, ok := errors.AsType[*xlog.EndError](err); ok {
+		err = end.Err
+	}
+	return fmt.Errorf("error in WAL record at %s: %w", rec.LSN, err)
+}
+
+// savePages writes the full-page images of a record, which the Decoder has decoded, to files.
+func (s *sink) savePages(rec *xlog.Record) error {
+	for i := range s.dec.Body().Blocks {
+		b := &s.dec.Body().Blocks[i]
+		if !b.HasImage() {
+			continue
+		}
+		if err := bufpage.RestoreImage(s.page, &b.Image); err != nil {
+			return err
+		}
+		name := fmt.Sprintf("%08X-%08X.%d.%d.%d.%d_%s", uint32(rec.LSN>>32), uint32(rec.LSN),
+			b.Rel.Tablespace, b.Rel.Database, b.Rel.RelNumber, b.Block, b.Fork)
+		if err := os.WriteFile(filepath.Join(s.saveFullpage, name), s.page, 0o666); err != nil {
+			return fatalf("could not write file \"%s\": %s", filepath.Join(s.saveFullpage, name), reason(err))
+		}
+	}
+	return nil
+}
+
+// fatalError ends the program on the spot.
+type fatalError struct{ error }
+
+func fatalf(format string, args ...any) error { return fatalError{fmt.Errorf(format, args...)} }
