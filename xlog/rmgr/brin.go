@@ -60,8 +60,8 @@ func appendAppendOptimized(dst []byte, ao bool) []byte {
 	return append(dst, " isAO false"...)
 }
 
-// BrinInsert is xl_brin_insert: a range got a summary. Block 0 is its page, block 1 the page of the range map that points
-// to it.
+// BrinInsert is xl_brin_insert: a range got a summary. Block 0 is its page, block 1 the page of the range map that
+// points to it.
 //
 //	heapBlk u32, pagesPerRange u32, offnum u16
 //	block 0: BrinTuple
@@ -94,8 +94,8 @@ func (p *BrinInsert) Describe(dst []byte, _ *Printing) []byte {
 	return appendUint(dst, " offnum ", p.Offset)
 }
 
-// BrinUpdate is xl_brin_update: a range's summary moved to another page. Blocks 0 and 1 are those of BrinInsert; block 2
-// is the old summary's page.
+// BrinUpdate is xl_brin_update: a range's summary moved to another page. Blocks 0 and 1 are those of BrinInsert;
+// block 2 is the old summary's page.
 //
 //	oldOffnum u16, pad 2, xl_brin_insert
 //	block 0: BrinTuple
@@ -186,8 +186,8 @@ func (p *BrinDesummarize) Describe(dst []byte, _ *Printing) []byte {
 	return appendUint(dst, ", page offset ", p.Offset)
 }
 
-// BrinRevmapInitUpper is xl_brin_createupperblk: a page of the upper level that range maps of append-optimized tables had.
-// Its description is empty, and it has no name.
+// BrinRevmapInitUpper is xl_brin_createupperblk: a page of the upper level that range maps of append-optimized tables
+// had. Its description is empty, and it has no name.
 //
 //	targetBlk u32
 type BrinRevmapInitUpper struct {
@@ -197,7 +197,8 @@ type BrinRevmapInitUpper struct {
 
 func (p *BrinRevmapInitUpper) decode(in *input) { p.Block = in.u32() }
 
-// BrinRevmapExtendUpper is xl_brin_revmap_extend_upper, of the same level. The server leaves out the struct's last field.
+// BrinRevmapExtendUpper is xl_brin_revmap_extend_upper, of the same level. The server leaves out the struct's last
+// field.
 //
 //	heapBlk u32, pagesPerRange u32
 type BrinRevmapExtendUpper struct {

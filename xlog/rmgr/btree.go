@@ -59,8 +59,8 @@ func (in *input) btreeMetadata(block uint8) (m BtreeMetadata) {
 	return m
 }
 
-// BtreeInsert is xl_btree_insert: an index tuple was added. Block 0 is its page; block 1, unless the page is a leaf, the
-// child whose split it completes; block 2 the metapage for INSERT_META.
+// BtreeInsert is xl_btree_insert: an index tuple was added. Block 0 is its page; block 1, unless the page is a leaf,
+// the child whose split it completes; block 2 the metapage for INSERT_META.
 //
 //	offnum u16
 //	block 0: [postingoff u16 for INSERT_POST] tuple

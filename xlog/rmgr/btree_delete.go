@@ -25,7 +25,8 @@ func (u BtreeUpdates) Next() (first BtreeUpdate, rest BtreeUpdates) {
 	return BtreeUpdate{u.offsets.At(0), Uint16s(u.lists[2:n])}, BtreeUpdates{u.offsets[2:], u.lists[n:]}
 }
 
-// BtreeDeletion is what BtreeVacuum and BtreeDelete have in common: tuples that go, and posting lists that are shortened.
+// BtreeDeletion is what BtreeVacuum and BtreeDelete have in common: tuples that go, and posting lists that are
+// shortened.
 //
 //	block 0: deleted u16 * ndeleted, updated u16 * nupdated, {ndeletedtids u16, index u16 * ndeletedtids} * nupdated
 type BtreeDeletion struct {

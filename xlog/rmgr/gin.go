@@ -39,8 +39,8 @@ const (
 	GinSplitRoot    uint16 = 0x04 // GIN_SPLIT_ROOT
 )
 
-// GinInsert is ginxlogInsert: something was added to a page, block 0. Block 1, unless the page is a leaf, is the left of
-// two pages whose split this completes.
+// GinInsert is ginxlogInsert: something was added to a page, block 0. Block 1, unless the page is a leaf, is the left
+// of two pages whose split this completes.
 //
 //	flags u16 [, left child, right child, each a BlockIdData, unless GIN_INSERT_ISLEAF]
 //	block 0, an entry: offset u16, isDelete u8, pad 1, tuple
@@ -114,7 +114,7 @@ func appendImageNote(dst []byte, page *xlog.BlockRef) []byte {
 // GinSplit is ginxlogSplit: a page was split. Blocks 0 and 1 are the left and right page, block 2 the root, if that was
 // split, all with their images; block 3, unless they are leaves, the left of two pages whose split this completes.
 //
-//	relation, rrlink u32, leftChildBlkno u32, rightChildBlkno u32, flags u16
+//	relation, rrlink u32, leftChildBlkno u32, rightChildBlkno u32, flags u16, pad 2
 type GinSplit struct {
 	Relation              xlog.RelFileLocator
 	RightLink             uint32 // of the right page; the root's number, if that was split
@@ -125,6 +125,7 @@ type GinSplit struct {
 func (p *GinSplit) decode(in *input) {
 	p.Relation, p.RightLink = in.relation(), in.u32()
 	p.LeftChild, p.RightChild, p.Flags = in.u32(), in.u32(), in.u16()
+	in.align(4)
 }
 
 // Describe implements Payload.
@@ -167,8 +168,8 @@ func (p *GinVacuumDataLeafPage) Describe(dst []byte, _ *Printing) []byte {
 	return p.Recompress.describe(dst)
 }
 
-// GinDeletePage is ginxlogDeletePage: an empty page of a posting tree, block 0, was deleted, with its item in its parent,
-// block 1. Block 2 is the page to its left.
+// GinDeletePage is ginxlogDeletePage: an empty page of a posting tree, block 0, was deleted, with its item in its
+// parent, block 1. Block 2 is the page to its left.
 //
 //	parentOffset u16, pad 2, rightLink u32, deleteXid u32
 type GinDeletePage struct {

@@ -19,8 +19,8 @@ func gistOps(d *xlog.Dialect) []op {
 	return ops
 }
 
-// GistPageUpdate is gistxlogPageUpdate: tuples of a page, block 0, were removed, others added. Block 1 is the left half of
-// a split that this completes.
+// GistPageUpdate is gistxlogPageUpdate: tuples of a page, block 0, were removed, others added. Block 1 is the left
+// half of a split that this completes.
 //
 //	ntodelete u16, ntoinsert u16
 //	block 0: deleted u16 * ntodelete, tuples
@@ -73,9 +73,8 @@ func (p *GistDelete) Describe(dst []byte, pr *Printing) []byte {
 	return pr.appendCatalog(dst, ", isCatalogRel ", p.IsCatalogRel)
 }
 
-// fullXid reads a transaction id with its epoch. Before PostgreSQL 12 was released, as in the development build of
-// Greenplum 7, GiST records had ids without; they are told by a record with too few bytes for one and the behind that
-// follow.
+// fullXid reads a transaction id with its epoch, which behind more bytes follow. GiST records from before the release of
+// PostgreSQL 12, as in the development build of Greenplum 7, have ids without an epoch: they are shorter.
 func (in *input) fullXid(behind int) (xid uint64, full bool) {
 	if in.left() < 8+behind {
 		return uint64(in.u32()), false
@@ -90,8 +89,8 @@ func appendXid(dst []byte, label string, xid uint64, full bool) []byte {
 	return appendUint(dst, label, xid)
 }
 
-// GistPageReuse is gistxlogPageReuse: a deleted page will be used again, so that a standby ends queries which could still
-// come to it.
+// GistPageReuse is gistxlogPageReuse: a deleted page will be used again, so that a standby ends queries which could
+// still come to it.
 //
 //	relation, block u32, pad to 8, snapshotConflictHorizon u64 [, isCatalogRel u8 from 16 on]
 type GistPageReuse struct {
@@ -124,10 +123,11 @@ func (p *GistPageReuse) Describe(dst []byte, pr *Printing) []byte {
 	return pr.appendCatalog(dst, ", isCatalogRel ", p.IsCatalogRel)
 }
 
-// GistPageSplit is gistxlogPageSplit: a page was split in several. Blocks 1 to npage are those, the first the page itself
-// or, for the root, the root with a tuple for each other; block 0 is the left half of a split that this completes.
+// GistPageSplit is gistxlogPageSplit: a page was split in several. Blocks 1 to npage are those, the first the page
+// itself or, for the root, the root with a tuple for each other; block 0 is the left half of a split that this
+// completes.
 //
-//	origrlink u32, pad 4, orignsn u64, origleaf u8, pad 1, npage u16, markfollowright u8
+//	origrlink u32, pad 4, orignsn u64, origleaf u8, pad 1, npage u16, markfollowright u8, pad 3
 //	blocks from 1 on: count i32, tuples
 type GistPageSplit struct {
 	RightLink       uint32   // of the page before the split
@@ -146,6 +146,7 @@ func (p *GistPageSplit) decode(in *input) {
 	in.align(2)
 	n := in.u16()
 	p.MarkFollowRight = in.bool()
+	in.align(8)
 	if int(n) > len(p.pages) {
 		in.fail("more pages than a record can have")
 		n = 0

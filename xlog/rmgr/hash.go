@@ -79,8 +79,8 @@ func (p *HashInsert) Describe(dst []byte, _ *Printing) []byte {
 	return appendUint(dst, "off ", p.Offset)
 }
 
-// HashAddOvflPage is xl_hash_add_ovfl_page: a bucket got another page. Block 0 is that page, block 1 the one before it in
-// the bucket, block 2 the bitmap page in which it was found, block 3 a new bitmap page, block 4 the metapage.
+// HashAddOvflPage is xl_hash_add_ovfl_page: a bucket got another page. Block 0 is that page, block 1 the one before
+// it in the bucket, block 2 the bitmap page in which it was found, block 3 a new bitmap page, block 4 the metapage.
 //
 //	bmsize u16, bmpage_found u8
 //	block 0: bucket u32
@@ -155,8 +155,8 @@ func (p *HashDelete) Describe(dst []byte, _ *Printing) []byte {
 	return appendTrue(appendTrue(dst, "clear_dead_marking ", p.ClearDeadMarking), ", is_primary ", p.PrimaryPage)
 }
 
-// HashVacuumOnePage is xl_hash_vacuum_one_page: dead tuples were removed to make room. Block 0 is their page, block 1 the
-// metapage, which counts them.
+// HashVacuumOnePage is xl_hash_vacuum_one_page: dead tuples were removed to make room. Block 0 is their page, block 1
+// the metapage, which counts them.
 //
 //	latestRemovedXid u32, ntuples i32, offsets u16 * ntuples                                   up to 15
 //	snapshotConflictHorizon u32, ntuples u16, isCatalogRel u8, pad 1, offsets u16 * ntuples    from 16 on

@@ -118,9 +118,9 @@ func (p *HashMovePageContents) Describe(dst []byte, _ *Printing) []byte {
 	return appendTrue(appendUint(dst, "ntups ", p.NTuples), ", is_primary ", p.ToPrimary)
 }
 
-// HashSqueezePage is xl_hash_squeeze_page: the last page of a bucket was freed, and its tuples moved to a page before.
-// Block 0 is the bucket's first page, when it is not block 1; block 1 gets the tuples; block 2 is the freed page, blocks
-// 3 and 4 those before and behind it, block 5 the bitmap page, block 6 the metapage.
+// HashSqueezePage is xl_hash_squeeze_page: the last page of a bucket was freed, and its tuples moved to a page
+// before. Block 0 is the bucket's first page, when it is not block 1; block 1 gets the tuples; block 2 is the freed
+// page, blocks 3 and 4 those before and behind it, block 5 the bitmap page, block 6 the metapage.
 //
 //	prevblkno u32, nextblkno u32, ntups u16, is_prim_bucket_same_wrt u8, is_prev_bucket_same_wrt u8
 //	block 1: see HashMoved

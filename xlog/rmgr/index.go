@@ -110,7 +110,7 @@ func appendFullXid(dst []byte, label string, xid uint64) []byte {
 	return appendUint(appendUint(dst, label, uint32(xid>>32)), ":", uint32(xid))
 }
 
-// appendCatalog appends ", isCatalogRel" with what the dialect has between it and the value, where it has it at all.
+// appendCatalog appends the label and T or F, if the dialect's descriptions have the flag.
 func (p *Printing) appendCatalog(dst []byte, label string, isCatalogRel bool) []byte {
 	if !p.Dialect.IndexTextCatalog() {
 		return dst

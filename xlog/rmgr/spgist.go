@@ -92,7 +92,8 @@ func (in *input) spgistInner() []byte {
 	return in.bytes(n)
 }
 
-// SPGistAddLeaf is spgxlogAddLeaf: a leaf tuple was added. Block 0 is its page, block 1 the parent's, whose link changes.
+// SPGistAddLeaf is spgxlogAddLeaf: a leaf tuple was added. Block 0 is its page, block 1 the parent's, whose link
+// changes.
 //
 //	newPage u8, storesNulls u8, offnumLeaf u16, offnumHeadLeaf u16, offnumParent u16, nodeI u16, leaf tuple
 type SPGistAddLeaf struct {
@@ -126,8 +127,8 @@ func (p *SPGistAddLeaf) Describe(dst []byte, pr *Printing) []byte {
 	return appendFlag(dst, p.StoresNulls, " (nulls)")
 }
 
-// SPGistMoveLeafs is spgxlogMoveLeafs: a chain of leaf tuples, with a new one, moved to another page. Block 0 is the page
-// that they left, block 1 the one that they went to, block 2 the parent's.
+// SPGistMoveLeafs is spgxlogMoveLeafs: a chain of leaf tuples, with a new one, moved to another page. Block 0 is the
+// page that they left, block 1 the one that they went to, block 2 the parent's.
 //
 //	nMoves u16, newPage u8, replaceDead u8, storesNulls u8, pad 1, offnumParent u16, nodeI u16, pad 2, spgxlogState,
 //	deleted u16 * nMoves, inserted u16 * n, leaf tuples * n, where n is 1 with replaceDead and nMoves+1 otherwise

@@ -2,8 +2,8 @@
 
 package rmgr
 
-// SPGistAddNode is spgxlogAddNode: an inner tuple got a node. Block 0 is its page, block 1 the page that it moved to, if
-// it did, block 2 the parent's, if that changes and is another.
+// SPGistAddNode is spgxlogAddNode: an inner tuple got a node. Block 0 is its page, block 1 the page that it moved to,
+// if it did, block 2 the parent's, if that changes and is another.
 //
 //	offnum u16, offnumNew u16, newPage u8, parentBlk i8, offnumParent u16, nodeI u16, pad 2, spgxlogState, inner tuple
 type SPGistAddNode struct {
@@ -35,8 +35,8 @@ func (p *SPGistAddNode) Describe(dst []byte, pr *Printing) []byte {
 	return appendFlag(dst, p.NewPage, " (newpage)")
 }
 
-// SPGistSplitTuple is spgxlogSplitTuple: an inner tuple became two, one below the other. Block 0 is the page of the upper
-// one, block 1 that of the lower one, if it is another.
+// SPGistSplitTuple is spgxlogSplitTuple: an inner tuple became two, one below the other. Block 0 is the page of the
+// upper one, block 1 that of the lower one, if it is another.
 //
 //	offnumPrefix u16, offnumPostfix u16, newPage u8, postfixBlkSame u8, upper inner tuple, lower inner tuple
 type SPGistSplitTuple struct {

@@ -54,8 +54,8 @@ func (p *SPGistVacuumRoot) Describe(dst []byte, pr *Printing) []byte {
 	return appendInt(dst, "ndelete: ", p.Deleted.Len())
 }
 
-// SPGistVacuumRedirect is spgxlogVacuumRedirect: vacuum made placeholders of redirections, and removed placeholders at the
-// end of a page, block 0.
+// SPGistVacuumRedirect is spgxlogVacuumRedirect: vacuum made placeholders of redirections, and removed placeholders
+// at the end of a page, block 0.
 //
 //	nToPlaceholder u16, firstPlaceholder u16, newestRedirectXid u32 [, isCatalogRel u8, pad 1 from 16 on],
 //	redirections u16 * nToPlaceholder
