@@ -83,6 +83,9 @@ func (o *oracle) compare(rec *xlog.Record, have, want string) {
 	r := o.of(rec)
 	r.compared++
 	r.names[o.dec.Name(rec.Rmgr, rec.Info)]++
+	if *writeSeeds {
+		o.seed(rec)
+	}
 	if have == want {
 		return
 	}
@@ -324,7 +327,8 @@ var shortTime = regexp.MustCompile(`(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d{1,6})?
 func longTimes(s string) string {
 	return shortTime.ReplaceAllStringFunc(s, func(m string) string {
 		p := shortTime.FindStringSubmatch(m)
-		return fmt.Sprintf("%s.%-06s UTC", p[1], strings.TrimPrefix(p[2], "."))
+		fraction := strings.TrimPrefix(p[2], ".")
+		return p[1] + "." + fraction + strings.Repeat("0", 6-len(fraction)) + " UTC"
 	})
 }
 
@@ -347,27 +351,37 @@ func (c *coverage) check(t *testing.T, major int, o *oracle) {
 			continue
 		}
 		name := o.dec.Dialect.RmgrName(id)
-		r := o.results[name]
-		if r == nil {
-			r = &result{}
-		}
-		for _, op := range tables[id](o.dec.Dialect) {
-			if op.name == "" {
-				continue
-			}
+		for _, record := range recordNames(o.dec.Dialect, id) {
 			kinds++
-			kind := name + " " + op.name
-			c.add(kind, major, r.names[op.name])
-			reason, excused := unreached[kind]
-			switch {
-			case r.names[op.name] == 0 && !excused:
-				t.Errorf("%s was not reached, and there is no reason why", kind)
-			case r.names[op.name] == 0:
-				t.Logf("%s was not reached: %s", kind, reason)
+			n := 0
+			if r := o.results[name]; r != nil {
+				n = r.names[record]
+			}
+			c.add(name+" "+record, major, n)
+			if n == 0 {
+				requireReason(t, name+" "+record)
 			}
 		}
 	}
 	t.Logf("%d kinds of records", kinds)
+}
+
+// recordNames are the names of a resource manager's records.
+func recordNames(d *xlog.Dialect, id xlog.RmgrID) (names []string) {
+	for _, o := range tables[id](d) {
+		if o.name != "" && !slices.Contains(names, o.name) {
+			names = append(names, o.name)
+		}
+	}
+	return names
+}
+
+func requireReason(t *testing.T, kind string) {
+	if reason, ok := unreached[kind]; ok {
+		t.Logf("%s was not reached: %s", kind, reason)
+	} else {
+		t.Errorf("%s was not reached, and there is no reason why", kind)
+	}
 }
 
 func (c *coverage) add(kind string, major, n int) {
