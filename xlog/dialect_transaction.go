@@ -33,8 +33,8 @@ func (d *Dialect) InvalidationSize() int {
 // RelSyncInvalidations tells whether there is an invalidation message for logical replication's cache of relations.
 func (d *Dialect) RelSyncInvalidations() bool { return d.base >= 18 }
 
-// XactHasInfoBit tells whether bit 0x80 of a Transaction record's info says that xinfo follows. Where it does not, xinfo
-// is always there and the bit belongs to the kind of record.
+// XactHasInfoBit tells whether bit 0x80 of a Transaction record's info says that xinfo follows. Where it does not,
+// xinfo is always there and the bit belongs to the kind of record.
 func (d *Dialect) XactHasInfoBit() bool { return d.flavour != Cloudberry }
 
 // XactInvalidations tells whether Transaction has a record of invalidation messages on their own.
@@ -59,7 +59,8 @@ func (d *Dialect) XactPendingDeleteSize() int {
 	return d.relNodeSize
 }
 
-// XactDroppedStatsSize is the length in bytes of a statistics entry in commit, abort and prepare; 0 where they have none.
+// XactDroppedStatsSize is the length in bytes of a statistics entry in commit, abort and prepare; 0 where they have
+// none.
 func (d *Dialect) XactDroppedStatsSize() int {
 	switch {
 	case d.base >= 18:

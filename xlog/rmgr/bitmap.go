@@ -5,8 +5,8 @@ package rmgr
 import "github.com/walmirror/walmirror/xlog"
 
 // Records of Bitmap, Greenplum's bitmap indexes (src/include/access/bitmap_xlog.h,
-// src/backend/access/rmgrdesc/bitmapdesc.c). A LOV page is a list of values, with a bitmap vector for each; the vector's
-// words are on bitmap pages, its last two in the LOV item.
+// src/backend/access/rmgrdesc/bitmapdesc.c). A LOV page is a list of values, with a bitmap vector for each; the
+// vector's words are on bitmap pages, its last two in the LOV item.
 func bitmapOps(*xlog.Dialect) []op {
 	return []op{
 		{0x20, "BITMAP_INSERT_LOVITEM", func() Payload { return new(BitmapInsertLOVItem) }},

@@ -19,7 +19,8 @@ func (a Uint64s) At(i int) uint64 { return binary.LittleEndian.Uint64(a[8*i:]) }
 
 func (in *input) u64s(n int64) Uint64s { return in.array(n, 8) }
 
-// BitmapInsertWords is xl_bm_bitmapwords: words came to one or more bitmap pages, blocks 1 and on. Block 0 is the LOV page.
+// BitmapInsertWords is xl_bm_bitmapwords: words came to one or more bitmap pages, blocks 1 and on. Block 0 is the LOV
+// page.
 //
 //	relation, num_pages i32, init_first_page u8, lov_blkno u32, lov_offset u16, pad to 8, last_compword u64,
 //	last_word u64, lov_words_header u8, pad 7, last_setbit u64

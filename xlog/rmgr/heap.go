@@ -93,8 +93,8 @@ func (p *HeapDelete) Describe(dst []byte, pr *Printing) []byte {
 	return p.Infobits.appendWords(dst, " ")
 }
 
-// HeapUpdate is xl_heap_update: a tuple was updated. Block 0 is the new tuple's page; block 1 the old one's, where that is
-// another.
+// HeapUpdate is xl_heap_update: a tuple was updated. Block 0 is the new tuple's page; block 1 the old one's, where that
+// is another.
 //
 //	old_xmax u32, old_offnum u16, old_infobits u8, flags u8, new_xmax u32, new_offnum u16 [, old tuple]
 //	block 0: [prefix u16] [suffix u16] new tuple

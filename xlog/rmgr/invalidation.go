@@ -78,7 +78,9 @@ func (in *input) countedInvalidations() Invalidations {
 
 // appendInvalidations is standby_desc_invalidations of src/backend/access/rmgrdesc/standbydesc.c. The database and
 // tablespace are those of a relation cache file to remove, when initFile says so.
-func (p *Printing) appendInvalidations(dst []byte, msgs Invalidations, database, tablespace uint32, initFile bool) []byte {
+func (p *Printing) appendInvalidations(
+	dst []byte, msgs Invalidations, database, tablespace uint32, initFile bool,
+) []byte {
 	if msgs.Len() == 0 {
 		return dst
 	}

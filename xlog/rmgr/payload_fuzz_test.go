@@ -9,8 +9,8 @@ import (
 	"github.com/walmirror/walmirror/xlog"
 )
 
-// fuzzPayloads decodes and describes any bytes as records of a resource manager, in every dialect that has it. The seeds
-// are in testdata/fuzz: real records.
+// fuzzPayloads decodes and describes any bytes as records of a resource manager, in every dialect that has it. The
+// seeds are in testdata/fuzz: real records.
 func fuzzPayloads(f *testing.F, id xlog.RmgrID) {
 	var decoders []*Decoder
 	for _, d := range xlog.Dialects() {
