@@ -180,13 +180,13 @@ func (s *slowSink) Sync() (xlog.LSN, error) {
 
 // TestSlowDisk: the connection stays while a write or a sync takes longer than wal_sender_timeout.
 func TestSlowDisk(t *testing.T) {
-	for _, sink := range []*slowSink{{write: 2500 * time.Millisecond}, {sync: 2500 * time.Millisecond}} {
+	for _, sink := range []*slowSink{{write: 4 * time.Second}, {sync: 4 * time.Second}} {
 		t.Run(fmt.Sprintf("write %s sync %s", sink.write, sink.sync), func(t *testing.T) {
 			t.Parallel()
-			s := pgserver.Start(t, small(0, map[string]string{"wal_sender_timeout": "1s"}))
+			s := pgserver.Start(t, small(0, map[string]string{"wal_sender_timeout": "3s"}))
 			dir, _ := archive(t)
 			sink.Sink = dir
-			r := receive(t, walreceiver.Config{ConnString: s.ConnString(), Sink: sink, ReceiveTimeout: time.Second})
+			r := receive(t, walreceiver.Config{ConnString: s.ConnString(), Sink: sink, ReceiveTimeout: 3 * time.Second})
 			r.until("streaming", streaming)
 			sink.slow.Store(true)
 			s.SQL(t, "CREATE TABLE slow (i int)")

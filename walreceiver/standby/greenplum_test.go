@@ -60,6 +60,9 @@ func TestGreenplum(t *testing.T) {
 	if data == "" {
 		t.Skip("WALMIRROR_GREENPLUM_DATA does not name the recorded Greenplum clusters")
 	}
+	if testing.Short() {
+		t.Skip("half a gigabyte is streamed: not with -short")
+	}
 	c := &recordedCoordinator{
 		t: t, data: filepath.Join(data, "gp7dev-matrixdb5"), timeline: 1, end: afterBackup, names: map[string]bool{},
 	}
