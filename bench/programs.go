@@ -38,9 +38,10 @@ func newBench(opts options) (*bench, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, errors.Join(err, b.close())
 	}
-	out, err := exec.Command("go", "build", "-o", dir+"/", "github.com/walmirror/walmirror/examples/receivewal").CombinedOutput()
+	const examples = "github.com/walmirror/walmirror/examples/"
+	out, err := exec.Command("go", "build", "-o", dir+"/", examples+"receivewal", examples+"waldump").CombinedOutput()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("build receivewal: %w: %s", err, out), b.close())
+		return nil, errors.Join(fmt.Errorf("build the programs: %w: %s", err, out), b.close())
 	}
 	return b, nil
 }
@@ -57,11 +58,19 @@ type usage struct {
 
 // measure runs a program to its end, as the servers' user.
 func measure(ctx context.Context, program string, args ...string) (usage, error) {
-	cmd := exec.CommandContext(ctx, program, args...)
+	var words bytes.Buffer
+	return measureCommand(exec.CommandContext(ctx, program, args...), &words)
+}
+
+// measureCommand is measure for a command, whose output goes to out; nil throws it away. What it complains about
+// becomes part of the error.
+func measureCommand(cmd *exec.Cmd, out *bytes.Buffer) (usage, error) {
 	cmd.Dir = "/"
 	pgserver.RunAs(cmd)
-	var words bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &words, &words
+	words := new(bytes.Buffer)
+	if cmd.Stderr = words; out != nil {
+		cmd.Stdout = out
+	}
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return usage{}, err
@@ -74,7 +83,7 @@ func measure(ctx context.Context, program string, args ...string) (usage, error)
 	close(ended)
 	u.peak = <-peak
 	if err != nil {
-		return u, fmt.Errorf("%s: %w: %s", filepath.Base(program), err, words.String())
+		return u, fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, words.String())
 	}
 	u.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	return u, nil
