@@ -35,8 +35,11 @@ func (s *sink) reset() {
 // add takes a record, and tells whether it is one of those that were asked for.
 func (s *sink) add(rec *xlog.Record) (bool, error) {
 	wanted, err := s.filter.Match(rec, s.dec.Body())
-	if err != nil || !wanted {
+	if err != nil {
 		return false, recordError(rec, err)
+	}
+	if !wanted {
+		return false, nil
 	}
 	switch {
 	case s.quiet:
@@ -51,12 +54,14 @@ func (s *sink) add(rec *xlog.Record) (bool, error) {
 	if err == nil && s.saveFullpage != "" {
 		err = s.savePages(rec)
 	}
-	return true, recordError(rec, err)
+	if err != nil {
+		return false, recordError(rec, err)
+	}
+	return true, nil
 }
 
 func recordError(rec *xlog.Record, err error) error {
-	switch _, fatal := errors.AsType[fatalError](err); {
-	case err == nil, fatal:
+	if _, fatal := errors.AsType[fatalError](err); fatal {
 		return err
 	}
 	if end, ok := errors.AsType[*xlog.EndError](err); ok {
