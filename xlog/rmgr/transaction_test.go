@@ -26,7 +26,8 @@ func TestPreparedTransactions(t *testing.T) {
 		c := newPreparedCheck(t, load.Dialect)
 		records(t, load, c.record)
 		t.Logf("%d commits and %d aborts of prepared transactions, with %d subtransactions, %d relations, "+
-			"%d invalidations, %d statistics and %d states, equal", c.commits, c.aborts, c.subxacts, c.relations, c.invalidations, c.stats, c.states)
+			"%d invalidations, %d statistics and %d states, equal",
+			c.commits, c.aborts, c.subxacts, c.relations, c.invalidations, c.stats, c.states)
 		require.NotZero(t, c.commits)
 		require.NotZero(t, c.aborts)
 		require.NotZero(t, c.subxacts)
