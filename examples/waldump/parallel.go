@@ -10,8 +10,11 @@ import (
 	"github.com/walmirror/walmirror/xlog"
 )
 
-// chunkSize is how much of the log, in bytes, one goroutine takes at once.
-const chunkSize = 4 << 20
+// How much of the log, in bytes, one goroutine takes at once. Text is kept until its turn comes, statistics need not be.
+const (
+	textChunk  = 4 << 20
+	statsChunk = 16 << 20
+)
 
 // A chunk is a part of the log: the records that begin in [begin, end).
 type chunk struct {
@@ -57,7 +60,11 @@ func (d *dumper) parallel(ctx context.Context) error {
 func (d *dumper) split(ctx context.Context, jobs, order chan<- *chunk) {
 	defer close(jobs)
 	defer close(order)
-	size := min(xlog.LSN(chunkSize), xlog.LSN(d.size))
+	size := xlog.LSN(textChunk)
+	if d.stats != "" || d.quiet {
+		size = statsChunk
+	}
+	size = min(size, xlog.LSN(d.size))
 	for begin, last := d.first, false; !last; {
 		c := &chunk{begin: begin, end: begin&^(size-1) + size, done: make(chan result, 1)}
 		c.last = d.to != 0 && c.end >= d.to || d.size.Offset(c.end) == 0 && !d.exists(c.end)

@@ -52,7 +52,9 @@ func (s *sink) add(rec *xlog.Record) (bool, error) {
 		s.text, err = s.dec.AppendLine(s.text, rec, s.details)
 	}
 	if err == nil && s.saveFullpage != "" {
-		err = s.savePages(rec)
+		if err = rec.Decode(s.dec.Body()); err == nil {
+			err = s.savePages(rec)
+		}
 	}
 	if err != nil {
 		return false, recordError(rec, err)

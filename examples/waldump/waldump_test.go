@@ -297,3 +297,33 @@ func TestGreenplum(t *testing.T) {
 	require.Equal(t, xlog.Greenplum7, p.dialect)
 	require.Equal(t, xlog.GreenplumSegmentSize, p.size)
 }
+
+// TestAllocates makes sure that the work for a record allocates nothing, whatever is printed.
+func TestAllocates(t *testing.T) {
+	s, start := loaded(t)
+	end, err := xlog.ParseLSN(s.Value(t, "SELECT pg_current_wal_flush_lsn()"))
+	require.NoError(t, err)
+	for name, o := range map[string]*options{
+		"text": {}, "details": {details: true}, "stats": {stats: "rmgr"}, "quiet": {quiet: true},
+	} {
+		o.path, o.startLSN, o.endLSN, o.startTLI = filepath.Join(s.DataDir, "pg_wal"), start, end, 1
+		p, err := o.locate(nil)
+		require.NoError(t, err)
+		out, records := newSink(o, p), 0
+		pass := func() {
+			src := &segments{place: p}
+			defer src.Close()
+			r := src.reader(p.from)
+			for records = 0; r.End() < end; records++ {
+				rec, err := r.Next()
+				require.NoError(t, err)
+				_, err = out.add(rec)
+				require.NoError(t, err)
+				out.text = out.text[:0]
+			}
+		}
+		perPass := testing.AllocsPerRun(1, pass) // of opening files and the like
+		t.Logf("%s: %.0f allocations for %d records", name, perPass, records)
+		require.Less(t, perPass, float64(records)/100, name)
+	}
+}

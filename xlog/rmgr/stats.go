@@ -39,18 +39,19 @@ type Stats struct {
 	counts [256][infos]Count
 }
 
-// Add counts a record. body is for its use; it need not hold the record.
+// Add counts a record. body is for its use; it need not hold the record, and does not afterwards.
 func (s *Stats) Add(rec *xlog.Record, body *xlog.Body) error {
-	if err := rec.Decode(body); err != nil {
-		return err
+	images, err := rec.ImageBytes(body)
+	if err == nil {
+		s.add(rec, images)
 	}
-	s.AddDecoded(rec, body)
-	return nil
+	return err
 }
 
 // AddDecoded counts a record that was decoded into body.
-func (s *Stats) AddDecoded(rec *xlog.Record, body *xlog.Body) {
-	images := ImageBytes(body)
+func (s *Stats) AddDecoded(rec *xlog.Record, body *xlog.Body) { s.add(rec, ImageBytes(body)) }
+
+func (s *Stats) add(rec *xlog.Record, images uint32) {
 	s.counts[rec.Rmgr][rec.Info>>4].add(Count{1, uint64(rec.TotalLen - images), uint64(images)})
 	if s.Begin == 0 {
 		s.Begin = rec.LSN

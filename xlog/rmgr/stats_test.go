@@ -42,6 +42,7 @@ func TestGreenplumStats(t *testing.T) {
 		if rec.LSN >= 0x18000000 {
 			part = &parts[1]
 		}
+		require.NoError(t, rec.Decode(&body))
 		part.AddDecoded(rec, &body)
 	}
 	parts[0].Merge(&parts[1])
