@@ -81,6 +81,7 @@ type imageServer struct {
 }
 
 func startImages(t *testing.T, major int, method string) *imageServer {
+	pgserver.Require(t, major)
 	d, err := xlog.DialectForVersion(major * 10000)
 	require.NoError(t, err)
 	compression := method
