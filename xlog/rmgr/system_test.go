@@ -250,11 +250,15 @@ func TestSystemMalformed(t *testing.T) {
 	}
 }
 
+func FuzzTablespace(f *testing.F) {
+	f.Add(uint8(0), []byte("\x05\x40\x00\x00/space\x00"), []byte{}, []byte{})
+	fuzzPayloads(f, Tablespace)
+}
+
 func FuzzXLOG(f *testing.F)              { fuzzPayloads(f, XLOG) }
 func FuzzStorage(f *testing.F)           { fuzzPayloads(f, Storage) }
 func FuzzCLOG(f *testing.F)              { fuzzPayloads(f, CLOG) }
 func FuzzDatabase(f *testing.F)          { fuzzPayloads(f, Database) }
-func FuzzTablespace(f *testing.F)        { fuzzPayloads(f, Tablespace) }
 func FuzzMultiXact(f *testing.F)         { fuzzPayloads(f, MultiXact) }
 func FuzzRelMap(f *testing.F)            { fuzzPayloads(f, RelMap) }
 func FuzzStandby(f *testing.F)           { fuzzPayloads(f, Standby) }
