@@ -14,6 +14,10 @@ func (dec *Decoder) AppendDescription(dst []byte, rec *xlog.Record) ([]byte, err
 	if err != nil {
 		return dst, err
 	}
+	return dec.appendDescription(dst, rec, payload)
+}
+
+func (dec *Decoder) appendDescription(dst []byte, rec *xlog.Record, payload Payload) ([]byte, error) {
 	dst = append(dst, dec.Name(rec.Rmgr, rec.Info)...)
 	dst = append(dst, ' ')
 	if _, unknown := payload.(*Unknown); unknown {
@@ -35,11 +39,12 @@ func (dec *Decoder) describeCustom(dst []byte, rec *xlog.Record) ([]byte, error)
 // AppendLine appends what pg_waldump prints for a record, with the line's end: XLogDumpDisplayRecord in
 // src/bin/pg_waldump/pg_waldump.c. With details the block references have lines of their own, as by its option -b.
 func (dec *Decoder) AppendLine(dst []byte, rec *xlog.Record, details bool) ([]byte, error) {
+	payload, err := dec.Decode(rec)
+	if err != nil {
+		return dst, err
+	}
 	start := len(dst)
 	dst = appendPadded(append(dst, "rmgr: "...), dec.RmgrName(rec.Rmgr), -11)
-	if err := rec.Decode(&dec.body); err != nil {
-		return dst[:start], err
-	}
 	total := rec.TotalLen
 	dst = appendNumber(append(dst, " len (rec/tot): "...), uint64(total-ImageBytes(&dec.body)), 6)
 	dst = appendNumber(append(dst, '/'), uint64(total), 6)
@@ -47,8 +52,8 @@ func (dec *Decoder) AppendLine(dst []byte, rec *xlog.Record, details bool) ([]by
 	dst = appendLongLSN(dst, ", lsn: ", rec.LSN)
 	dst = appendLongLSN(dst, ", prev ", rec.Prev)
 	dst = append(dst, ", desc: "...)
-	dst, err := dec.AppendDescription(dst, rec)
-	if err != nil {
+	dst, err = dec.appendDescription(dst, rec, payload)
+	if err != nil { // of an extension's description
 		return dst[:start], err
 	}
 	if details {
