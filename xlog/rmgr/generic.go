@@ -18,8 +18,8 @@ func genericOps(*xlog.Dialect) []op {
 // genericPages is MAX_GENERIC_XLOG_PAGES.
 const genericPages = 4
 
-// GenericChanges is changes of bytes in pages. The data of a block reference is the changes of its page; a page that has an
-// image has none.
+// GenericChanges is changes of bytes in pages. The data of a block reference is the changes of its page; a page that has
+// an image has none.
 type GenericChanges struct {
 	Pages [genericPages]GenericDelta // by block id
 	main  GenericDelta               // always empty, but it is what the description prints

@@ -24,8 +24,8 @@ var seeded = map[string]*xlog.Record{}
 
 const maxSeed = 600 // bytes of a record
 
-// seed writes the record that was decoded last as a seed, unless there is one of its kind that this dialect reads, or it
-// has the path of a directory.
+// seed writes the record that was decoded last as a seed, unless there is one of its kind that this dialect reads, or
+// it has the path of a directory.
 func (o *oracle) seed(rec *xlog.Record) {
 	if o.dec.kind(rec.Rmgr, rec.RmgrInfo()) == nil {
 		return

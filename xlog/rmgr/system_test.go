@@ -125,7 +125,8 @@ func TestSystemText(t *testing.T) {
 		{xlog.Postgres15, Standby, 0x10, cat(t, int32(1), int32(1), uint32(1), [3]uint32{9, 7, 8}, [2]uint32{7, 8}),
 			"RUNNING_XACTS nextXid 9 latestCompletedXid 8 oldestRunningXid 7; 1 xacts: 7; subxid ovf"},
 		{xlog.Postgres16, Standby, 0x10, cat(t, int32(1), int32(1), uint32(1), [3]uint32{9, 7, 8}, [2]uint32{7, 8}),
-			"RUNNING_XACTS nextXid 9 latestCompletedXid 8 oldestRunningXid 7; 1 xacts: 7; subxid overflowed; 1 subxacts: 8"},
+			"RUNNING_XACTS nextXid 9 latestCompletedXid 8 oldestRunningXid 7; 1 xacts: 7; subxid overflowed; " +
+				"1 subxacts: 8"},
 	} {
 		_, text, err := decodeMade(t, c.dialect, c.rmgr, c.info, xlog.Body{Main: c.main})
 		require.NoError(t, err, "%s: %s", c.dialect, c.want)
