@@ -45,8 +45,8 @@ func receive(ctx context.Context, b *bench) (report, error) {
 		peak.add(float64(theirs.peak)/(1<<20), float64(ours.peak)/(1<<20))
 	}
 	return report{
-		Subject: fmt.Sprintf("%.2f GiB of WAL from PostgreSQL %d over loopback, every segment fsynced, files compared after each run",
-			gib, log.server.Major),
+		Subject: fmt.Sprintf("%.2f GiB of WAL from PostgreSQL %d over loopback, every segment fsynced, "+
+			"files compared after each run", gib, log.server.Major),
 		Figures: []figure{wall, cpu, peak},
 	}, nil
 }
@@ -73,7 +73,8 @@ func makeBacklog(ctx context.Context, b *bench) (_ *backlog, err error) {
 		return nil, err
 	}
 	for log.end.Sub(log.start) < b.size {
-		_, err := s.Query(ctx, `INSERT INTO t (a, b) SELECT i % 977, repeat(md5(i::text), 1 + i % 8) FROM generate_series(1, 100000) i`)
+		_, err := s.Query(ctx, `INSERT INTO t (a, b)
+			SELECT i % 977, repeat(md5(i::text), 1 + i % 8) FROM generate_series(1, 100000) i`)
 		if err == nil {
 			_, err = s.Query(ctx, "UPDATE t SET a = a + 1 WHERE id % 10 = 0 AND id > (SELECT max(id) - 100000 FROM t)")
 		}

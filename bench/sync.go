@@ -48,7 +48,8 @@ func syncCommit(ctx context.Context, b *bench) (report, error) {
 		latency.add(1000/pair[0], 1000/pair[1])
 	}
 	return report{
-		Subject: fmt.Sprintf("one client, %d s a run, PostgreSQL %d with fsync on, both tools with --synchronous", b.secs, b.major),
+		Subject: fmt.Sprintf("one client, %d s a run, PostgreSQL %d with fsync on, both tools with --synchronous",
+			b.secs, b.major),
 		Figures: []figure{tps, latency},
 	}, nil
 }

@@ -52,15 +52,18 @@ logical. On Greenplum and Cloudberry give --gp-dbid; there is no slot there unle
 	dirFlag(cmd, &b.Dir)
 	fl := cmd.Flags()
 	fl.StringVar(&f.cfg.Primary, "primary", "", "connection string or URL of the running server")
-	fl.StringVarP(&f.cfg.Slot, "slot", "S", "", "replication slot to create and use (default \""+standby.DefaultSlot+"\", none on Greenplum)")
+	fl.StringVarP(&f.cfg.Slot, "slot", "S", "",
+		"replication slot to create and use (default \""+standby.DefaultSlot+"\", none on Greenplum)")
 	fl.BoolVar(&f.cfg.NoSlot, "no-slot", false, "use no replication slot: the primary may remove log that the standby needs")
 	fl.IntVar(&f.cfg.Port, "port", 0, "port of the standby once it is activated (default: the primary's)")
 	fl.StringVarP(&f.checkpoint, "checkpoint", "c", "fast", "fast or spread: what the snapshot begins with on the primary")
 	fl.StringVarP(&f.rate, "max-rate", "r", "", "highest transfer rate, in kB/s or with suffix k or M")
 	fl.StringArrayVarP(&f.mappings, "tablespace-mapping", "T", nil, "OLD=NEW: put the tablespace at OLD into NEW (repeatable)")
 	fl.StringVarP(&b.Label, "label", "l", "", "label of the backup")
-	fl.StringVarP(&f.compress, "compress", "Z", "none", "compression on the wire: none, gzip, lz4 or zstd, with :LEVEL (15 and later)")
-	fl.StringVar(&f.checksum, "manifest-checksums", string(walreceiver.ChecksumCRC32C), "SHA224, SHA256, SHA384, SHA512, CRC32C or NONE (13 and later)")
+	fl.StringVarP(&f.compress, "compress", "Z", "none",
+		"compression on the wire: none, gzip, lz4 or zstd, with :LEVEL (15 and later)")
+	fl.StringVar(&f.checksum, "manifest-checksums", string(walreceiver.ChecksumCRC32C),
+		"SHA224, SHA256, SHA384, SHA512, CRC32C or NONE (13 and later)")
 	fl.IntVar(&b.DBID, "gp-dbid", 0, "Greenplum and Cloudberry: dbid of the new standby")
 	fl.BoolVar(&b.Force, "force", false, "replace what an interrupted init left behind")
 	fl.BoolVar(&b.NoSync, "no-sync", false, "do not wait for the disk: for tests")

@@ -38,8 +38,10 @@ While it runs no PostgreSQL server starts on the directory; "pg_ctl stop -m fast
 	fl := cmd.Flags()
 	fl.StringVar(&cfg.Primary, "primary", "", "connection string or URL (default: primary_conninfo of the directory)")
 	fl.StringVarP(&cfg.Slot, "slot", "S", "", "replication slot (default: primary_slot_name of the directory)")
-	fl.DurationVarP(&cfg.StatusInterval, "status-interval", "s", walreceiver.DefaultStatusInterval, "longest time between two replies to the primary")
-	fl.DurationVar(&cfg.ReceiveTimeout, "receive-timeout", walreceiver.DefaultReceiveTimeout, "give a silent connection up after this time")
+	fl.DurationVarP(&cfg.StatusInterval, "status-interval", "s", walreceiver.DefaultStatusInterval,
+		"longest time between two replies to the primary")
+	fl.DurationVar(&cfg.ReceiveTimeout, "receive-timeout", walreceiver.DefaultReceiveTimeout,
+		"give a silent connection up after this time")
 	fl.StringVar(&format, "log-format", "text", "text or json")
 	fl.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd

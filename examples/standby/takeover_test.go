@@ -184,7 +184,8 @@ func (to *takeover) pgbench(t *testing.T) *exec.Cmd {
 	init := to.primary.Command(t.Context(), "pgbench", append(args, "-i", "-s", "1", "postgres")...)
 	out, err := init.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	load := to.primary.Command(context.Background(), "pgbench", append(args, "-c", "2", "-T", "600", "-R", "200", "postgres")...)
+	args = append(args, "-c", "2", "-T", "600", "-R", "200", "postgres")
+	load := to.primary.Command(context.Background(), "pgbench", args...)
 	require.NoError(t, load.Start())
 	return load
 }
@@ -198,7 +199,8 @@ func (to *takeover) run(t *testing.T) {
 func (to *takeover) waitSynchronous(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		return to.primary.Value(t, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'") == "1"
+		return to.primary.Value(t, "SELECT count(*) FROM pg_stat_replication "+
+			"WHERE sync_state = 'sync' AND state = 'streaming'") == "1"
 	}, time.Minute, 50*time.Millisecond, "the standby never became synchronous")
 }
 
@@ -227,10 +229,17 @@ func (to *takeover) activate(t *testing.T) {
 	t.Logf("activated in %s at %s", a.Took, a.SwitchLSN)
 }
 
+// connect is a connection to the new coordinator.
+func (to *takeover) connect(t *testing.T) *pgx.Conn {
+	conn, err := pgx.Connect(t.Context(),
+		fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres sslmode=disable", to.port))
+	require.NoError(t, err)
+	return conn
+}
+
 // compare asks the new coordinator for every row that a client saw committed.
 func (to *takeover) compare(t *testing.T) {
-	conn, err := pgx.Connect(t.Context(), fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres sslmode=disable", to.port))
-	require.NoError(t, err)
+	conn := to.connect(t)
 	defer conn.Close(context.Background())
 	rows, err := conn.Query(t.Context(), "SELECT id FROM ledger")
 	require.NoError(t, err)
@@ -248,7 +257,8 @@ func (to *takeover) compare(t *testing.T) {
 	}
 	require.NotZero(t, len(to.ledger.acked), "nothing was committed")
 	require.Zero(t, lost, "acknowledged rows are missing")
-	t.Logf("PostgreSQL %d: %d acknowledged rows, all there (%d rows in all)", to.primary.Major, len(to.ledger.acked), len(there))
+	t.Logf("PostgreSQL %d: %d acknowledged rows, all there (%d rows in all)", to.primary.Major,
+		len(to.ledger.acked), len(there))
 }
 
 // check lets PostgreSQL's own tools look at the new coordinator: amcheck at the running server, pg_checksums after it was
@@ -275,10 +285,9 @@ func (to *takeover) check(t *testing.T) {
 
 // checkIndexes does what pg_amcheck 15 cannot with the amcheck of 12 and 13: every btree index, with its whole table.
 func (to *takeover) checkIndexes(t *testing.T) {
-	conn, err := pgx.Connect(t.Context(), fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres sslmode=disable", to.port))
-	require.NoError(t, err)
+	conn := to.connect(t)
 	defer conn.Close(context.Background())
-	_, err = conn.Exec(t.Context(), "CREATE EXTENSION amcheck")
+	_, err := conn.Exec(t.Context(), "CREATE EXTENSION amcheck")
 	require.NoError(t, err)
 	var n int
 	err = conn.QueryRow(t.Context(), `
