@@ -42,7 +42,6 @@ func (d *Dialect) SPGistTextFull() bool { return d.base >= 14 }
 // BRINAppendOptimized tells whether BRIN records know of append-optimized tables.
 func (d *Dialect) BRINAppendOptimized() bool { return d.flavour != PostgreSQL }
 
-// BRINTextAppendOptimized tells whether descriptions of BRIN say so. The development build does not.
-func (d *Dialect) BRINTextAppendOptimized() bool {
-	return d.flavour != PostgreSQL && d.greenplumGxidWide
-}
+// BRINTextAppendOptimized tells whether the description of a new BRIN index says so. That of Greenplum 7 is the text of
+// the recordings, as everywhere; a later release may say it.
+func (d *Dialect) BRINTextAppendOptimized() bool { return d.flavour == Cloudberry }

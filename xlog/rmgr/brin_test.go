@@ -28,7 +28,8 @@ func TestBrinAppendOptimized(t *testing.T) {
 	texts(t, BRIN, []textCase{
 		{xlog.Postgres12, 0x00, create[:6], nil, "v1 pagesPerRange 128"},
 		{xlog.Greenplum7Dev, 0x00, create, nil, "v1 pagesPerRange 128"},
-		{xlog.Greenplum7, 0x00, create, nil, "v1 pagesPerRange 128 isAO true"},
+		{xlog.Greenplum7, 0x00, create, nil, "v1 pagesPerRange 128"},
+		{xlog.CloudberryDB, 0x00, create, nil, "v1 pagesPerRange 128 isAO true"},
 		{xlog.Greenplum7Dev, 0x40, extend[:4], nil, "targetBlk 5"},
 		{xlog.CloudberryDB, 0x40, extend[:4], nil, "targetBlk 5"},
 		{xlog.Greenplum7, 0x40, extend, nil, "targetBlk 5 isAO true"},
