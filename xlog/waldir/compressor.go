@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 
@@ -100,20 +101,23 @@ func (c *compressor) close() error {
 }
 
 func (c *compressor) compress(segment string) error {
+	in, err := c.dir.fs.OpenFile(c.dir.file(segment), os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // removed while it waited
+	}
+	if err != nil {
+		return err
+	}
+	defer in.Close()
 	name := segment + c.dir.cfg.Compress.Method.suffix()
 	temp := c.dir.temp(name)
-	if err := c.writeCompressed(segment, temp); err != nil {
+	if err := c.writeCompressed(in, temp); err != nil {
 		return errors.Join(err, c.dir.removeIfExists(c.dir.file(temp)))
 	}
 	return c.dir.replaceSegment(segment, temp, name)
 }
 
-func (c *compressor) writeCompressed(segment, temp string) error {
-	in, err := c.dir.fs.OpenFile(c.dir.file(segment), os.O_RDONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
+func (c *compressor) writeCompressed(in vfs.File, temp string) error {
 	out, err := c.dir.fs.OpenFile(c.dir.file(temp), os.O_RDWR|os.O_CREATE|os.O_TRUNC, vfs.FileMode)
 	if err != nil {
 		return err
