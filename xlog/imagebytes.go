@@ -13,10 +13,15 @@ func (r *Record) ImageBytes(body *Body) (n uint32, err error) {
 	if err := r.Decode(body); err != nil {
 		return 0, err
 	}
-	for i := range body.Blocks {
-		n += uint32(len(body.Blocks[i].Image.Data))
+	return body.ImageBytes(), nil
+}
+
+// ImageBytes is how much of the record is full-page images, in bytes (XLogRecGetFPILen).
+func (b *Body) ImageBytes() (n uint32) {
+	for i := range b.Blocks {
+		n += uint32(len(b.Blocks[i].Image.Data))
 	}
-	return n, nil
+	return n
 }
 
 // withoutImages tells whether no block reference has an image. It may be false of a malformed record.

@@ -12,7 +12,6 @@ import (
 	"unicode"
 
 	"github.com/walmirror/walmirror/xlog"
-	"github.com/walmirror/walmirror/xlog/rmgr"
 )
 
 // jsonRecord is the form of a record with --json. The names are stable.
@@ -62,7 +61,7 @@ func (s *sink) appendJSON(dst []byte, rec *xlog.Record) ([]byte, error) {
 		LSN: rec.LSN.String(), End: rec.End.String(), Prev: rec.Prev.String(), Timeline: uint32(rec.Timeline), XID: rec.XID,
 		Rmgr: s.dec.RmgrName(rec.Rmgr), Record: s.dec.Name(rec.Rmgr, rec.Info),
 		Description: string(payload.Describe(nil, &s.dec.Printing)),
-		Len:         rec.TotalLen - rmgr.ImageBytes(body), TotalLen: rec.TotalLen, Origin: body.Origin, TopXID: body.TopXID,
+		Len:         rec.TotalLen - body.ImageBytes(), TotalLen: rec.TotalLen, Origin: body.Origin, TopXID: body.TopXID,
 		Blocks: jsonBlocks(body), Data: appendValue(nil, reflect.ValueOf(payload)),
 	})
 	return append(append(dst, line...), '\n'), err

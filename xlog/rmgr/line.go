@@ -46,7 +46,7 @@ func (dec *Decoder) AppendLine(dst []byte, rec *xlog.Record, details bool) ([]by
 	start := len(dst)
 	dst = appendPadded(append(dst, "rmgr: "...), dec.RmgrName(rec.Rmgr), -11)
 	total := rec.TotalLen
-	dst = appendNumber(append(dst, " len (rec/tot): "...), uint64(total-ImageBytes(&dec.body)), 6)
+	dst = appendNumber(append(dst, " len (rec/tot): "...), uint64(total-dec.body.ImageBytes()), 6)
 	dst = appendNumber(append(dst, '/'), uint64(total), 6)
 	dst = appendNumber(append(dst, ", tx: "...), uint64(rec.XID), 10)
 	dst = appendLongLSN(dst, ", lsn: ", rec.LSN)
@@ -60,14 +60,6 @@ func (dec *Decoder) AppendLine(dst []byte, rec *xlog.Record, details bool) ([]by
 		return dec.appendBlocks(append(dst, '\n')), nil
 	}
 	return append(dec.appendBlocksShort(dst), '\n'), nil
-}
-
-// ImageBytes is how much of a record is full-page images (XLogRecGetFPILen).
-func ImageBytes(b *xlog.Body) (n uint32) {
-	for i := range b.Blocks {
-		n += uint32(len(b.Blocks[i].Image.Data))
-	}
-	return n
 }
 
 // appendPadded is %*s; a negative width pads on the right.

@@ -194,7 +194,7 @@ func isUnknown(p Payload) bool {
 
 // checkSizes returns ok, or what is wrong.
 func checkSizes(rec *xlog.Record, b *xlog.Body, ok string) string {
-	sum := uint32(len(b.Main)) + ImageBytes(b)
+	sum := uint32(len(b.Main)) + b.ImageBytes()
 	for i := range b.Blocks {
 		blk := &b.Blocks[i]
 		sum += uint32(len(blk.Data))
@@ -313,7 +313,7 @@ func (o *oracle) ourRow(rec *xlog.Record) string {
 		return err.Error()
 	}
 	body := o.dec.Body()
-	sizes := fmt.Sprintf("%d %d %d %d", rec.TotalLen, len(body.Main), ImageBytes(body), rec.XID)
+	sizes := fmt.Sprintf("%d %d %d %d", rec.TotalLen, len(body.Main), body.ImageBytes(), rec.XID)
 	blocks := bytes.ReplaceAll(bytes.TrimSpace(o.dec.appendBlocks(nil)), []byte("\n\t"), []byte(" "))
 	return strings.Join([]string{
 		sizes, o.dec.Name(rec.Rmgr, rec.Info), string(p.Describe(nil, &o.dec.Printing)), string(blocks),

@@ -49,7 +49,7 @@ func (s *Stats) Add(rec *xlog.Record, body *xlog.Body) error {
 }
 
 // AddDecoded counts a record that was decoded into body.
-func (s *Stats) AddDecoded(rec *xlog.Record, body *xlog.Body) { s.add(rec, ImageBytes(body)) }
+func (s *Stats) AddDecoded(rec *xlog.Record, body *xlog.Body) { s.add(rec, body.ImageBytes()) }
 
 func (s *Stats) add(rec *xlog.Record, images uint32) {
 	s.counts[rec.Rmgr][rec.Info>>4].add(Count{1, uint64(rec.TotalLen - images), uint64(images)})
