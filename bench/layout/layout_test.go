@@ -57,7 +57,7 @@ var rules = map[string]rule{
 	"xlog/waldir":      {ours: "xlog xlog/vfs", others: compress + " " + sys},
 	"xlog/rmgr":        {ours: "xlog xlog/bufpage"},
 	"xlog/pgdata":      {ours: "xlog xlog/bufpage xlog/vfs", others: sys},
-	"xlog/redo":        {ours: "xlog xlog/rmgr xlog/bufpage"},
+	"xlog/redo":        {ours: "xlog xlog/rmgr xlog/bufpage xlog/pgdata xlog/vfs"},
 	"xlog/catalog":     {ours: "xlog xlog/bufpage xlog/pgdata"},
 
 	"protocol":              {ours: "xlog", others: pgproto},

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package redo applies the records of the log to the pages of a data directory, as a server in recovery does
+// (the rm_redo functions of every resource manager, src/backend/access/transam/xlogrecovery.c), byte for byte.
+//
+// There is a file for each resource manager, with the same name as in package rmgr. Each changes the blocks that a
+// record refers to one by one, and each block depends on nothing but the record and itself.
+package redo
+
+import (
+	"fmt"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/rmgr"
+)
+
+// Redo applies records to a store. It belongs to one goroutine.
+type Redo struct {
+	store   *pgdata.Store
+	dialect *xlog.Dialect
+	decoder *rmgr.Decoder
+	layout  uint8 // version of new pages
+	invalid invalidPages
+
+	// Of the record that is being applied.
+	rec  *xlog.Record
+	body *xlog.Body
+	lsn  xlog.LSN // end of the record: what pages that it changes get as pd_lsn
+}
+
+// rmgrs applies the records of a resource manager.
+var rmgrs = map[xlog.RmgrID]func(*Redo, rmgr.Payload) error{
+	rmgr.XLOG:              (*Redo).xlog,
+	rmgr.Transaction:       (*Redo).transaction,
+	rmgr.Storage:           (*Redo).storage,
+	rmgr.CLOG:              (*Redo).clog,
+	rmgr.Database:          (*Redo).database,
+	rmgr.Tablespace:        (*Redo).tablespace,
+	rmgr.MultiXact:         (*Redo).multiXact,
+	rmgr.RelMap:            (*Redo).relMap,
+	rmgr.Standby:           (*Redo).standby,
+	rmgr.Heap2:             (*Redo).heap2,
+	rmgr.Heap:              (*Redo).heap,
+	rmgr.Btree:             (*Redo).btree,
+	rmgr.Hash:              (*Redo).hash,
+	rmgr.Gin:               (*Redo).gin,
+	rmgr.Gist:              (*Redo).gist,
+	rmgr.Sequence:          (*Redo).sequence,
+	rmgr.SPGist:            (*Redo).spgist,
+	rmgr.BRIN:              (*Redo).brin,
+	rmgr.CommitTs:          (*Redo).commitTs,
+	rmgr.ReplicationOrigin: (*Redo).origin,
+	rmgr.Generic:           (*Redo).generic,
+	rmgr.LogicalMessage:    (*Redo).logicalMessage,
+	rmgr.Bitmap:            (*Redo).bitmap,
+	rmgr.DistributedLog:    (*Redo).distributedLog,
+	rmgr.Appendonly:        (*Redo).appendonly,
+}
+
+// table is rmgrs as an array.
+var table = func() (t [256]func(*Redo, rmgr.Payload) error) {
+	for id, f := range rmgrs {
+		t[id] = f
+	}
+	return t
+}()
+
+// Apply redoes a record. After an error nothing more may be applied: pages may have been changed in part.
+func (r *Redo) Apply(rec *xlog.Record) error {
+	payload, err := r.decoder.Decode(rec)
+	if err != nil {
+		return err
+	}
+	r.store.Begin()
+	r.rec, r.body, r.lsn = rec, r.decoder.Body(), rec.End
+	f := table[rec.Rmgr]
+	if _, unknown := payload.(*rmgr.Unknown); unknown || f == nil {
+		return r.fail(fmt.Errorf("unknown record"))
+	}
+	if err := f(r, payload); err != nil {
+		return r.fail(err)
+	}
+	return nil
+}
+
+// unknown is the error for a payload that a resource manager does not have.
+func unknown(p rmgr.Payload) error { return fmt.Errorf("no redo for %T", p) }

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package redo
+
+import "github.com/walmirror/walmirror/xlog/rmgr"
+
+func (r *Redo) standby(p rmgr.Payload) error { return unknown(p) }
