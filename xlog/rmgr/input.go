@@ -137,6 +137,14 @@ func (a Uint16s) Len() int { return len(a) / 2 }
 // At is item i.
 func (a Uint16s) At(i int) uint16 { return binary.LittleEndian.Uint16(a[2*i:]) }
 
+// Append appends the items to dst.
+func (a Uint16s) Append(dst []uint16) []uint16 {
+	for i := range a.Len() {
+		dst = append(dst, a.At(i))
+	}
+	return dst
+}
+
 // Uint32s is an array of 32-bit numbers in a record, such as transaction ids.
 type Uint32s []byte
 
