@@ -27,6 +27,8 @@ type Redo struct {
 	rec  *xlog.Record
 	body *xlog.Body
 	lsn  xlog.LSN // end of the record: what pages that it changes get as pd_lsn
+
+	scratch scratch
 }
 
 // rmgrs applies the records of a resource manager.
