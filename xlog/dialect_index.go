@@ -45,3 +45,9 @@ func (d *Dialect) BRINAppendOptimized() bool { return d.flavour != PostgreSQL }
 // BRINTextAppendOptimized tells whether the description of a new BRIN index says so. That of Greenplum 7 is the text of
 // the recordings, as everywhere; a later release may say it.
 func (d *Dialect) BRINTextAppendOptimized() bool { return d.flavour == Cloudberry }
+
+// BtreeVacuumEndsCycle tells whether redo of a Btree VACUUM takes the vacuum cycle's number from the page.
+func (d *Dialect) BtreeVacuumEndsCycle() bool { return d.base >= 18 }
+
+// HashSqueezeSparesUnchanged tells whether redo of a Hash SQUEEZE_PAGE leaves a page alone that gets nothing from it.
+func (d *Dialect) HashSqueezeSparesUnchanged() bool { return d.base >= 17 }
