@@ -39,7 +39,8 @@ func newBench(opts options) (*bench, error) {
 		return nil, errors.Join(err, b.close())
 	}
 	const examples = "github.com/walmirror/walmirror/examples/"
-	out, err := exec.Command("go", "build", "-o", dir+"/", examples+"receivewal", examples+"waldump").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", dir+"/",
+		examples+"receivewal", examples+"waldump", examples+"standby").CombinedOutput()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("build the programs: %w: %s", err, out), b.close())
 	}
