@@ -19,3 +19,15 @@ func (d *Dialect) HeapInplaceInvalidations() bool { return d.base >= 18 }
 
 // HeapTextFull tells whether descriptions of Heap and Heap2 name each value, and list the items of arrays.
 func (d *Dialect) HeapTextFull() bool { return d.base >= 16 }
+
+// HeapVisibleSetsLSN tells whether redo of VISIBLE gives the heap's page the record's LSN where hint bits are logged:
+// every PostgreSQL of the last minor releases, but Greenplum and Cloudberry stand on earlier ones.
+func (d *Dialect) HeapVisibleSetsLSN() bool { return d.flavour == PostgreSQL }
+
+// VisibilityMapExtendsFilled tells whether new pages of a visibility map have a page header from the start; otherwise
+// they are zero until a bit is set.
+func (d *Dialect) VisibilityMapExtendsFilled() bool { return d.base <= 15 }
+
+// FreeSpaceIsHint tells whether redo changes the free space map as hints are changed, which is lost where hint bits are
+// logged. PostgreSQL 14 to 18 stopped doing so in the minor releases of May 2026.
+func (d *Dialect) FreeSpaceIsHint() bool { return d.flavour != PostgreSQL || d.base <= 13 }
