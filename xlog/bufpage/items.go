@@ -4,7 +4,7 @@ package bufpage
 
 import (
 	"encoding/binary"
-	"errors"
+	"fmt"
 
 	"github.com/walmirror/walmirror/xlog"
 )
@@ -14,7 +14,7 @@ import (
 type Page []byte
 
 // ErrItem says that a page cannot hold or does not have an item as it was asked for. It is an ErrPage too.
-var ErrItem = errors.New("item")
+var ErrItem = fmt.Errorf("%w: item", ErrPage)
 
 // LSN is pd_lsn.
 func (p Page) LSN() xlog.LSN { return LSN(p) }
