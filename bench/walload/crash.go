@@ -33,6 +33,15 @@ func (r *runner) tear() error {
 	return r.load.Start()
 }
 
+// crash kills the server while its sessions are open.
+func (r *runner) crash() error {
+	if err := r.load.Kill(); err != nil {
+		return err
+	}
+	r.closeSessions()
+	return r.load.Start()
+}
+
 // promote makes the server a standby that has no primary, and promotes it. It goes on on the next timeline.
 func (r *runner) promote() error {
 	r.closeSessions()

@@ -22,6 +22,7 @@ import (
 //	\close                     ends the sessions
 //	\jump                      restarts the server with a transaction id far ahead: see jump.go
 //	\tear                      kills the server and loses the end of its log, within a record: see tear.go
+//	\crash                     kills the server, whatever its sessions do, and starts it again
 //	\promote                   restarts the server as a standby and makes it a primary again
 //
 // ":dir" in a statement is a directory that the server may write to.
@@ -41,7 +42,7 @@ func (r *runner) run(name, script string) {
 			continue
 		}
 		if !r.skip {
-			r.exec(strings.ReplaceAll(sql.String(), ":dir", r.dir))
+			r.exec(strings.ReplaceAll(sql.String(), ":dir", r.load.Dir))
 		}
 		sql.Reset()
 	}
@@ -78,6 +79,8 @@ func (r *runner) directive(words []string) error {
 		return r.jump()
 	case "tear":
 		return r.tear()
+	case "crash":
+		return r.crash()
 	case "promote":
 		return r.promote()
 	}

@@ -33,11 +33,19 @@ var scripts embed.FS
 // Parts are the scripts in the order in which they run. The last leaves the server on timeline 2.
 var Parts = []string{"heap", "index", "system", "twophase", "replica", "minimal", "crash"}
 
+// Replayable are the scripts whose log a standby replays to its end, in the order in which they run: all that a server
+// writes with wal_level = minimal stops it.
+var Replayable = []string{"heap", "index", "system", "twophase", "replica", "ddl", "crash"}
+
 // Options says what server to load, and with what.
 type Options struct {
 	Major    int
 	Settings map[string]string // beside those of the load
-	Parts    []string          // nil: all; each needs heap before it
+	Parts    []string          // nil: those of the variable Parts; each but ddl needs heap before it
+
+	NoChecksums bool
+	// Started, if not nil, is called before the load begins, such as to make a base backup.
+	Started func(*Load)
 }
 
 // Load is a server that has run the load, and where its records are.
@@ -46,6 +54,7 @@ type Load struct {
 	Dialect     *xlog.Dialect
 	SegmentSize xlog.SegmentSize
 	Begin, End  xlog.LSN // of the load's records; more may follow
+	Dir         string   // that the server may write to; the tablespaces are in it
 }
 
 const segmentMB = 1
@@ -55,8 +64,15 @@ func Run(t testing.TB, opts Options) *Load {
 	t.Helper()
 	d, err := xlog.DialectForVersion(opts.Major * 10000)
 	require.NoError(t, err)
-	s := pgserver.Start(t, pgserver.Options{Major: opts.Major, WALSegmentMB: segmentMB, Settings: settings(opts)})
+	s := pgserver.Start(t, pgserver.Options{
+		Major: opts.Major, WALSegmentMB: segmentMB, Settings: settings(opts), NoChecksums: opts.NoChecksums,
+	})
 	load := &Load{Server: s, Dialect: d, SegmentSize: segmentMB << 20}
+	load.Dir, err = s.MakeDir("load")
+	require.NoError(t, err)
+	if opts.Started != nil {
+		opts.Started(load)
+	}
 	load.Begin = load.lsn(t, "SELECT pg_current_wal_insert_lsn()")
 	parts := opts.Parts
 	if parts == nil {
@@ -133,13 +149,10 @@ type runner struct {
 	session  string // that statements go to
 	skip     bool   // statements for another version
 	mayFail  bool   // the next statement
-	dir      string
 }
 
 func newRunner(t testing.TB, load *Load) *runner {
-	dir, err := load.MakeDir("load")
-	require.NoError(t, err)
-	return &runner{t: t, load: load, sessions: map[string]*pgx.Conn{}, dir: dir}
+	return &runner{t: t, load: load, sessions: map[string]*pgx.Conn{}}
 }
 
 func (r *runner) closeSessions() {
