@@ -2,6 +2,184 @@
 
 package redo
 
-import "github.com/walmirror/walmirror/xlog/rmgr"
+import (
+	"fmt"
 
-func (r *Redo) heap(p rmgr.Payload) error { return unknown(p) }
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/bufpage"
+	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/rmgr"
+)
+
+// Bits of HeapInsert.Flags and HeapMultiInsert.Flags.
+const (
+	insertAllVisibleCleared uint8 = 1 << 0 // XLH_INSERT_ALL_VISIBLE_CLEARED
+	insertAllFrozenSet      uint8 = 1 << 5 // XLH_INSERT_ALL_FROZEN_SET
+)
+
+// Bits of HeapDelete.Flags.
+const (
+	deleteAllVisibleCleared uint8 = 1 << 0 // XLH_DELETE_ALL_VISIBLE_CLEARED
+	deleteIsSuper           uint8 = 1 << 3 // XLH_DELETE_IS_SUPER: takes back a speculative insertion
+	deleteIsPartitionMove   uint8 = 1 << 4 // XLH_DELETE_IS_PARTITION_MOVE
+)
+
+// heap redoes the records of Heap (heap_redo in src/backend/access/heap/heapam_xlog.c, heapam.c up to PostgreSQL 17).
+func (r *Redo) heap(p rmgr.Payload) error {
+	switch p := p.(type) {
+	case *rmgr.HeapInsert:
+		return r.heapInsert(p)
+	case *rmgr.HeapUpdate:
+		return r.heapUpdate(p)
+	case *rmgr.HeapDelete:
+		return r.heapDelete(p)
+	case *rmgr.HeapLock:
+		return r.heapLock(p)
+	case *rmgr.HeapConfirm:
+		return r.heapConfirm(p)
+	case *rmgr.HeapInplace:
+		return r.heapInplace(p)
+	case *rmgr.HeapTruncate: // for logical decoding; storage records do it
+		return nil
+	}
+	return unknown(p)
+}
+
+// heapRef is block reference id, which must be there.
+func (r *Redo) heapRef(id uint8) (*xlog.BlockRef, error) {
+	if ref := r.body.Block(id); ref != nil {
+		return ref, nil
+	}
+	return nil, fmt.Errorf("block %d: %w", id, errNoBlock)
+}
+
+// heapBlock finds the block of reference id, or makes it an empty page of a table.
+func (r *Redo) heapBlock(id uint8, init bool) (*pgdata.Buffer, action, error) {
+	if !init {
+		return r.block(id)
+	}
+	buf, err := r.initBlock(id)
+	if err != nil {
+		return nil, notFound, err
+	}
+	buf.Page.Init(0, r.layout)
+	return buf, needsRedo, nil
+}
+
+// heapInsert is heap_xlog_insert.
+func (r *Redo) heapInsert(p *rmgr.HeapInsert) error {
+	ref, err := r.heapRef(0)
+	if err != nil {
+		return err
+	}
+	cleared := p.Flags&insertAllVisibleCleared != 0
+	if cleared {
+		if err := r.clearVisible(ref.Rel, ref.Block, vmValidBits); err != nil {
+			return err
+		}
+	}
+	buf, act, err := r.heapBlock(0, p.Init)
+	if err != nil || act != needsRedo {
+		return err
+	}
+	if err := r.insertTuple(buf.Page, ref.Block, p.Offset, p.Tuple); err != nil {
+		return r.pageError(buf, err)
+	}
+	free := buf.Page.HeapFreeSpace()
+	if cleared {
+		setAllVisible(buf.Page, false)
+	}
+	r.changed(buf)
+	return r.recordLowSpace(ref, free)
+}
+
+// insertTuple puts a new tuple on a page.
+func (r *Redo) insertTuple(page bufpage.Page, block uint32, offset uint16, from rmgr.HeapTuple) error {
+	if from.Hoff == 0 || len(from.Data) > len(page)-bufpage.HeapHeaderSize {
+		return errTuple
+	}
+	t := append(newTuple(r.scratch.item, from, r.rec.XID), from.Data...)
+	r.scratch.item = t
+	t.setCtid(block, offset)
+	return addTuple(page, t, offset)
+}
+
+// recordLowSpace notes in the free space map that a block is nearly full; of others it learns nothing.
+func (r *Redo) recordLowSpace(ref *xlog.BlockRef, free int) error {
+	if free >= r.dialect.BlockSize()/5 {
+		return nil
+	}
+	return r.recordFreeSpace(ref.Rel, ref.Block, free)
+}
+
+// heapDelete is heap_xlog_delete.
+func (r *Redo) heapDelete(p *rmgr.HeapDelete) error {
+	ref, err := r.heapRef(0)
+	if err != nil {
+		return err
+	}
+	if p.Flags&deleteAllVisibleCleared != 0 {
+		if err := r.clearVisible(ref.Rel, ref.Block, vmValidBits); err != nil {
+			return err
+		}
+	}
+	_, err = r.change(0, func(page bufpage.Page) error { return deleteTuple(page, p, ref.Block, r.rec.XID) })
+	return err
+}
+
+func deleteTuple(page bufpage.Page, p *rmgr.HeapDelete, block, xid uint32) error {
+	t, err := tupleAt(page, p.Offset)
+	if err != nil {
+		return err
+	}
+	t.setInfobits(p.Infobits)
+	t.setHotUpdated(false)
+	if p.Flags&deleteIsSuper != 0 {
+		t.setXmin(0)
+	} else {
+		t.setXmax(p.Xmax)
+	}
+	t.resetCid()
+	setPrunable(page, xid)
+	if p.Flags&deleteAllVisibleCleared != 0 {
+		setAllVisible(page, false)
+	}
+	if p.Flags&deleteIsPartitionMove != 0 {
+		t.setMoved()
+	} else {
+		t.setCtid(block, p.Offset)
+	}
+	return nil
+}
+
+// heapConfirm is heap_xlog_confirm.
+func (r *Redo) heapConfirm(p *rmgr.HeapConfirm) error {
+	ref, err := r.heapRef(0)
+	if err != nil {
+		return err
+	}
+	_, err = r.change(0, func(page bufpage.Page) error {
+		t, err := tupleAt(page, p.Offset)
+		if err == nil {
+			t.setCtid(ref.Block, p.Offset)
+		}
+		return err
+	})
+	return err
+}
+
+// heapInplace is heap_xlog_inplace.
+func (r *Redo) heapInplace(p *rmgr.HeapInplace) error {
+	_, err := r.change(0, func(page bufpage.Page) error {
+		t, err := tupleAt(page, p.Offset)
+		if err != nil {
+			return err
+		}
+		if have := len(t) - t.hoff(); have != len(p.Data) {
+			return fmt.Errorf("wrong tuple length: %d bytes, %d in the record", have, len(p.Data))
+		}
+		copy(t[t.hoff():], p.Data)
+		return nil
+	})
+	return err
+}

@@ -130,6 +130,9 @@ func (t *MultiInsertTuples) Next() (tuple HeapTuple, ok bool) {
 	}, true
 }
 
+// Left is the number of bytes behind the tuple that Next gave last.
+func (t *MultiInsertTuples) Left() int { return len(t.raw) - t.off }
+
 // HeapNewCid is xl_heap_new_cid: the command ids of a catalog tuple, for logical decoding.
 //
 //	top_xid u32, cmin u32, cmax u32, combocid u32, relation, tid
