@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pgdata
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/bufpage"
+)
+
+// Flush makes everything that was done so far durable in the files. After an error nothing is known of them; that of
+// an fsync is final.
+func (s *Store) Flush() error {
+	if s.failed != nil {
+		return s.failed
+	}
+	if err := s.writeChanged(); err != nil {
+		return err
+	}
+	if err := s.files.sync(); err != nil {
+		s.failed = fmt.Errorf("the store cannot go on: %w", err)
+		return s.failed
+	}
+	return nil
+}
+
+// beforeWrite is to come before anything that a record did shows in a file.
+func (s *Store) beforeWrite(record uint64) error {
+	if record <= s.safe || s.cfg.BeforeWrite == nil {
+		return nil
+	}
+	if err := s.cfg.BeforeWrite(); err != nil {
+		return err
+	}
+	s.safe = s.record
+	return nil
+}
+
+// writeChanged brings the files of all relations up to date, in the order of the files.
+func (s *Store) writeChanged() error {
+	// The first file comes last: from there relations go off the list.
+	slices.SortFunc(s.changed, func(a, b *relation) int { return compareRelations(b.loc, a.loc) })
+	for i, r := range s.changed {
+		r.changedAt = i
+	}
+	for len(s.changed) > 0 {
+		if err := s.writeRelation(s.changed[len(s.changed)-1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func compareRelations(a, b xlog.RelFileLocator) int {
+	return cmp.Or(cmp.Compare(a.Tablespace, b.Tablespace), cmp.Compare(a.Database, b.Database),
+		cmp.Compare(a.RelNumber, b.RelNumber))
+}
+
+// writeRelation brings the files of a relation up to date.
+func (s *Store) writeRelation(r *relation) error {
+	exists := false
+	for i := range r.forks {
+		f := &r.forks[i]
+		if !f.known {
+			continue
+		}
+		if err := s.writeFork(f); err != nil {
+			return fmt.Errorf("%s, %s: %w", r.loc, f.number, err)
+		}
+		exists = exists || f.exists
+	}
+	s.unnoteChange(r)
+	if !exists {
+		s.forget(r)
+	}
+	return nil
+}
+
+func (s *Store) writeFork(f *fork) error {
+	if err := s.shape(f); err != nil || !f.exists {
+		return err
+	}
+	s.batch = s.batch[:0]
+	for b := f.pages; b != nil; b = b.next {
+		if b.dirty {
+			s.batch = append(s.batch, b)
+		}
+	}
+	slices.SortFunc(s.batch, func(a, b *Buffer) int { return cmp.Compare(a.Block, b.Block) })
+	if err := s.writePages(f, s.batch); err != nil {
+		return err
+	}
+	if err := s.reach(f, f.blocks); err != nil {
+		return err
+	}
+	return s.needSegments(f, f.segments)
+}
+
+// maxWrite is the greatest number of bytes that are written at once.
+const maxWrite = 512 << 10
+
+// writePages writes pages of a fork, which are in the order of their blocks.
+func (s *Store) writePages(f *fork, pages []*Buffer) error {
+	for len(pages) > 0 {
+		n := s.run(pages)
+		if err := s.writeRun(f, pages[:n]); err != nil {
+			return err
+		}
+		pages = pages[n:]
+	}
+	return nil
+}
+
+// run is the number of pages that can be written at once: they follow each other in one file.
+func (s *Store) run(pages []*Buffer) int {
+	limit := min(len(pages), maxWrite/s.blockSize, int(s.segBlocks-pages[0].Block%s.segBlocks))
+	n := 1
+	for n < limit && pages[n].Block == pages[n-1].Block+1 {
+		n++
+	}
+	return n
+}
+
+func (s *Store) writeRun(f *fork, pages []*Buffer) error {
+	first := pages[0].Block
+	segment := first / s.segBlocks
+	if err := s.reach(f, segment*s.segBlocks); err != nil {
+		return err
+	}
+	if err := s.needSegments(f, segment+1); err != nil {
+		return err
+	}
+	out := s.staging[:0]
+	for _, b := range pages {
+		if err := s.beforeWrite(b.dirtied); err != nil {
+			return err
+		}
+		at := len(out)
+		out = append(out, b.Page...)
+		if s.checksums {
+			bufpage.Page(out[at:]).SetChecksum(b.Block)
+		}
+	}
+	key, at := s.place(f, first)
+	if err := s.files.write(key, out, at); err != nil {
+		return err
+	}
+	for _, b := range pages {
+		b.dirty = false
+	}
+	end := first + uint32(len(pages))
+	f.diskBlocks, f.valid = max(f.diskBlocks, end), max(f.valid, end)
+	s.stats.Written += uint64(len(pages))
+	return nil
+}
