@@ -50,7 +50,7 @@ func (r *Redo) block(id uint8) (*pgdata.Buffer, action, error) {
 
 // restore fills a block from its image.
 func (r *Redo) restore(ref *xlog.BlockRef) (*pgdata.Buffer, action, error) {
-	buf, err := r.store.Zero(ref.Rel, ref.Fork, ref.Block)
+	buf, err := r.store.Overwrite(ref.Rel, ref.Fork, ref.Block)
 	if err != nil {
 		return nil, notFound, err
 	}
@@ -67,21 +67,13 @@ func (r *Redo) restore(ref *xlog.BlockRef) (*pgdata.Buffer, action, error) {
 // read gives a block that must exist and be initialized (XLogReadBufferExtended with RBM_NORMAL); nil, and the block is
 // remembered, when it does not.
 func (r *Redo) read(rel xlog.RelFileLocator, fork xlog.ForkNumber, block uint32) (*pgdata.Buffer, error) {
-	if err := r.store.Create(rel, fork); err != nil {
+	buf, err := r.store.Find(rel, fork, block)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	n, err := r.store.Blocks(rel, fork)
-	if err != nil {
-		return nil, err
-	}
-	if block >= n {
+	case buf == nil:
 		return nil, r.invalid.log(rel, fork, block, false)
-	}
-	buf, err := r.store.Read(rel, fork, block)
-	if err != nil {
-		return nil, err
-	}
-	if buf.Page.IsNew() {
+	case buf.Page.IsNew():
 		return nil, r.invalid.log(rel, fork, block, true)
 	}
 	return buf, nil
