@@ -3,7 +3,10 @@
 package pgreplay
 
 import (
+	"maps"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,6 +41,40 @@ func Record(t testing.TB, opts walload.Options, backup Backup) *Source {
 	load := walload.Run(t, opts)
 	require.NoError(t, source.Finish(load.Server, load.Dir))
 	return source
+}
+
+// RecordLoad is Record for any other load.
+func RecordLoad(t testing.TB, opts pgserver.Options, backup Backup, load func(s *pgserver.Server)) *Source {
+	t.Helper()
+	opts.Settings = maps.Clone(opts.Settings)
+	if opts.Settings == nil {
+		opts.Settings = map[string]string{}
+	}
+	if opts.Major >= 13 {
+		opts.Settings["wal_keep_size"] = "20GB"
+	} else {
+		opts.Settings["wal_keep_segments"] = "20000"
+	}
+	primary := pgserver.Start(t, opts)
+	dir, err := primary.MakeDir("load")
+	require.NoError(t, err)
+	source := &Source{Major: opts.Major, Base: filepath.Join(pgserver.TempDir(t), "base")}
+	backup(t, primary, source.Base)
+	load(primary)
+	require.NoError(t, source.Finish(primary, dir))
+	return source
+}
+
+// Pgbench runs some of pgbench's transactions, with autovacuum at work.
+func Pgbench(t testing.TB, s *pgserver.Server) {
+	t.Helper()
+	args := []string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-U", "postgres", "-n"}
+	for _, more := range [][]string{{"-i", "-s", "2"}, {"-c", "4", "-t", "500", "-N"}, {"-c", "4", "-t", "500"}} {
+		more = slices.Concat(args, more, []string{"postgres"})
+		out, err := s.Command(t.Context(), "pgbench", more...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	s.SQL(t, "VACUUM ANALYZE")
 }
 
 // Finish stops the server that wrote the log, and takes away what is in its tablespaces, which are the directories
