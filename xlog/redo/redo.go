@@ -23,12 +23,17 @@ type Redo struct {
 	layout  uint8 // version of new pages
 	invalid invalidPages
 
+	state    *pgdata.Transactions
+	counters Counters
+	running  Running
+
 	// Of the record that is being applied.
 	rec  *xlog.Record
 	body *xlog.Body
 	lsn  xlog.LSN // end of the record: what pages that it changes get as pd_lsn
 
 	scratch scratch
+	check   consistencyCheck
 }
 
 // rmgrs applies the records of a resource manager.
@@ -76,11 +81,16 @@ func (r *Redo) Apply(rec *xlog.Record) error {
 	}
 	r.store.Begin()
 	r.rec, r.body, r.lsn = rec, r.decoder.Body(), rec.End
+	r.counters.sawXID(rec.XID)
+	r.running.saw(rec.XID)
 	f := table[rec.Rmgr]
 	if _, unknown := payload.(*rmgr.Unknown); unknown || f == nil {
 		return r.fail(fmt.Errorf("unknown record"))
 	}
 	if err := f(r, payload); err != nil {
+		return r.fail(err)
+	}
+	if err := r.checkConsistency(); err != nil {
 		return r.fail(err)
 	}
 	return nil

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package xlog
+
+// MultiXactSetsNextOffset tells whether the record of a multixact makes redo note where the members of the next one
+// begin. It came with minor releases of 14 to 18; 12 and 13 had ended, and Greenplum and Cloudberry stand on older ones.
+func (d *Dialect) MultiXactSetsNextOffset() bool { return d.flavour == PostgreSQL && d.base >= 14 }
+
+// TwoPhaseNamesFull tells whether the files in pg_twophase have the epoch in their names.
+func (d *Dialect) TwoPhaseNamesFull() bool { return d.base >= 17 }
+
+// RelMapSlots is for how many catalogs a file pg_filenode.map has room (MAX_MAPPINGS), and how many bytes follow its CRC.
+func (d *Dialect) RelMapSlots() (slots, tail int) {
+	if d.base >= 16 {
+		return 64, 0
+	}
+	return 62, 4
+}
+
+// OriginsSetting is the setting that says how many replication origins a server keeps track of.
+func (d *Dialect) OriginsSetting() string {
+	if d.base >= 18 {
+		return "max_active_replication_origins"
+	}
+	return "max_replication_slots"
+}
+
+// XactAbortAdvancesOrigin tells whether the abort of a transaction that came from elsewhere says how far that came.
+func (d *Dialect) XactAbortAdvancesOrigin() bool { return d.base >= 14 }
