@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/walmirror/walmirror/xlog"
@@ -55,6 +57,9 @@ func (p *Prepared) init(cfg TransactionsConfig, perm fs.FileMode) {
 
 // Len is the number of prepared transactions.
 func (p *Prepared) Len() int { return len(p.xacts) }
+
+// XIDs lists them, in no order.
+func (p *Prepared) XIDs() []uint32 { return slices.Collect(maps.Keys(p.xacts)) }
 
 // Has tells whether a transaction is prepared.
 func (p *Prepared) Has(xid uint32) bool {
