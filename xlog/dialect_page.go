@@ -21,3 +21,12 @@ func (d *Dialect) PageTruncatesLines() bool { return d.base >= 15 }
 
 // PageOverwriteKeepsState tells whether an index item that is replaced by another keeps the flags of its line pointer.
 func (d *Dialect) PageOverwriteKeepsState() bool { return d.base >= 13 }
+
+// MaskBtreeDeleted tells whether a comparison of pages after redo takes no notice of what deleted pages of B-trees hold.
+func (d *Dialect) MaskBtreeDeleted() bool { return d.base <= 13 }
+
+// MaskSPGistEmpty tells whether such a comparison knows the unused space of SP-GiST pages without items.
+func (d *Dialect) MaskSPGistEmpty() bool { return d.base >= 13 }
+
+// MaskBRINEvacuation tells whether it takes no notice of the flag that a BRIN page is being emptied.
+func (d *Dialect) MaskBRINEvacuation() bool { return d.base >= 14 }
