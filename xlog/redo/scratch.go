@@ -13,6 +13,7 @@ type scratch struct {
 	line     []uint16     // numbers of line pointers
 	item     []byte       // a tuple being built
 	pointers []byte       // item pointers, ItemPointerData each
+	numbers  []uint64     // item pointers as numbers
 }
 
 // offsets is the numbers of a record as numbers.

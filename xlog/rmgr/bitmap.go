@@ -49,6 +49,8 @@ type BitmapLOVItem struct {
 	WordsHeader     uint8  // which are fill words: 1 LastWord, 2 LastCompWord
 }
 
+const bitmapLOVSize = 48
+
 func (in *input) bitmapLOVItem() BitmapLOVItem {
 	in.align(8)
 	item := BitmapLOVItem{Head: in.u32(), Tail: in.u32(), LastCompWord: in.u64(), LastWord: in.u64(),
@@ -67,12 +69,16 @@ type BitmapInsertLOVItem struct {
 	Block    uint32 // the LOV page
 	Offset   uint16
 	Item     BitmapLOVItem
+	Raw      []byte // Item as it stands in the page
 	NewPage  bool
 }
 
 func (p *BitmapInsertLOVItem) decode(in *input) {
-	*p = BitmapInsertLOVItem{Relation: in.relation(), Fork: in.i32(), Block: in.u32(), Offset: in.u16(),
-		Item: in.bitmapLOVItem(), NewPage: in.bool()}
+	*p = BitmapInsertLOVItem{Relation: in.relation(), Fork: in.i32(), Block: in.u32(), Offset: in.u16()}
+	in.align(8)
+	raw := *in
+	p.Item, p.NewPage = in.bitmapLOVItem(), in.bool()
+	p.Raw = raw.bytes(bitmapLOVSize)
 }
 
 // Describe implements Payload.

@@ -168,15 +168,20 @@ func (p *BrinRevmapExtend) Describe(dst []byte, _ *Printing) []byte {
 // BrinDesummarize is xl_brin_desummarize: a range's summary was removed. Block 0 is the page of the range map, block 1
 // the summary's.
 //
-//	pagesPerRange u32, heapBlk u32, regOffset u16
+//	pagesPerRange u32, heapBlk u32, regOffset u16 [, pad 2, revmapTidIdx i32 in late releases of Greenplum 7]
 type BrinDesummarize struct {
 	PagesPerRange uint32
 	HeapBlock     uint32
 	Offset        uint16
+	MapIndex      int32 // place on the page of the range map, instead of HeapBlock's; -1 for none
 }
 
 func (p *BrinDesummarize) decode(in *input) {
-	p.PagesPerRange, p.HeapBlock, p.Offset = in.u32(), in.u32(), in.u16()
+	*p = BrinDesummarize{PagesPerRange: in.u32(), HeapBlock: in.u32(), Offset: in.u16(), MapIndex: -1}
+	if in.left() >= 2+4 {
+		in.align(4)
+		p.MapIndex = in.i32()
+	}
 }
 
 // Describe implements Payload.
