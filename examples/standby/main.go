@@ -118,7 +118,7 @@ Without a command, a short demonstration on a temporary server, if PostgreSQL is
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newInit(), newRun(), newStatus(), newActivate())
+	root.AddCommand(newInit(), newRun(), newStatus(), newActivate(), newReplay())
 	return root
 }
 

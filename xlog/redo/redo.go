@@ -8,6 +8,7 @@
 package redo
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/walmirror/walmirror/xlog"
@@ -22,6 +23,8 @@ type Redo struct {
 	decoder *rmgr.Decoder
 	layout  uint8 // version of new pages
 	invalid invalidPages
+
+	recovery
 
 	state    *pgdata.Transactions
 	counters Counters
@@ -73,27 +76,60 @@ var table = func() (t [256]func(*Redo, rmgr.Payload) error) {
 	return t
 }()
 
-// Apply redoes a record. After an error nothing more may be applied: pages may have been changed in part.
+// Apply redoes a record, which must be the one after the last. After an error nothing more may be applied: pages may have
+// been changed in part.
 func (r *Redo) Apply(rec *xlog.Record) error {
-	payload, err := r.decoder.Decode(rec)
+	payload, err := r.decode(rec)
 	if err != nil {
 		return err
 	}
-	r.store.Begin()
+	return r.applyDecoded(payload)
+}
+
+// decode makes rec the record that is to be applied.
+func (r *Redo) decode(rec *xlog.Record) (rmgr.Payload, error) {
+	payload, err := r.decoder.Decode(rec)
 	r.rec, r.body, r.lsn = rec, r.decoder.Body(), rec.End
-	r.counters.sawXID(rec.XID)
-	r.running.saw(rec.XID)
-	f := table[rec.Rmgr]
-	if _, unknown := payload.(*rmgr.Unknown); unknown || f == nil {
-		return r.fail(fmt.Errorf("unknown record"))
-	}
-	if err := f(r, payload); err != nil {
+	return payload, err
+}
+
+func (r *Redo) applyDecoded(payload rmgr.Payload) error {
+	r.store.Begin()
+	if err := r.apply(payload); err != nil {
 		return r.fail(err)
+	}
+	r.publish()
+	return nil
+}
+
+// apply is ApplyWalRecord in src/backend/access/transam/xlogrecovery.c.
+func (r *Redo) apply(payload rmgr.Payload) error {
+	if r.rec.LSN < r.end {
+		return fmt.Errorf("replay is at %s already", r.end)
+	}
+	f := table[r.rec.Rmgr]
+	if _, unknown := payload.(*rmgr.Unknown); unknown || f == nil {
+		return errors.New("unknown record")
+	}
+	r.counters.sawXID(r.rec.XID)
+	if r.rec.Rmgr == rmgr.XLOG {
+		if err := r.switchTimeline(payload); err != nil {
+			return err
+		}
+	}
+	r.next = r.lsn
+	r.running.saw(r.rec.XID)
+	if err := f(r, payload); err != nil {
+		return err
 	}
 	if err := r.checkConsistency(); err != nil {
-		return r.fail(err)
+		return err
 	}
-	return nil
+	if r.rec.Rmgr == rmgr.Transaction {
+		r.noteTime(payload)
+	}
+	r.end = r.lsn
+	return r.reachConsistency()
 }
 
 // unknown is the error for a payload that a resource manager does not have.

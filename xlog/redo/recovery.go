@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package redo
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/rmgr"
+	"github.com/walmirror/walmirror/xlog/vfs"
+)
+
+// Config says what to recover and how.
+type Config struct {
+	Dir string // data directory that no server works on; the caller holds its lock
+	FS  vfs.FS // nil: vfs.OS
+	// WAL gives the checkpoint record that recovery begins at, and the timelines' histories; nil: Dir's pg_wal.
+	WAL WAL
+	// CacheBytes is the budget of the page cache; 0: pgdata.DefaultBudget.
+	CacheBytes int64
+	// RestartBytes and RestartTime say when a restartpoint is Due: at a checkpoint when so much of the log was replayed, or so
+	// much time went by, since the last one; 0: DefaultRestartBytes and DefaultRestartTime.
+	RestartBytes int64
+	RestartTime  time.Duration
+	// FlushWAL makes the log durable up to a position. It is called before the first page that needs that goes to disk;
+	// nil: what is applied is durable already.
+	FlushWAL func(xlog.LSN) error
+}
+
+// recovery is where the redo of a data directory stands (xlogrecovery.c and the shared state of xlog.c).
+type recovery struct {
+	dir     *pgdata.DataDir
+	fs      vfs.FS
+	wal     WAL
+	history xlog.History // of the timeline that is followed (expectedTLEs)
+	flush   func(xlog.LSN) error
+
+	control pgdata.ControlFile // as on disk, but for the next transaction id of the checkpoint's copy
+	archive bool               // minRecoveryPoint counts; else everything that pg_wal has must be replayed first
+
+	end  xlog.LSN        // end of the last record that was applied (lastReplayedEndRecPtr)
+	tli  xlog.TimelineID // its timeline
+	next xlog.LSN        // end of the record that is being applied (replayEndRecPtr)
+
+	last    lastCheckPoint
+	restart restartPolicy
+	consistency
+	shared progress
+}
+
+// New prepares the recovery of a data directory, as the start of a server with a standby.signal does (StartupXLOG in
+// src/backend/access/transam/xlog.c, InitWalRecovery in xlogrecovery.c): the control file tells afterwards that the
+// directory is in recovery, and backup_label is out of the way. An error that is xlog.ErrZeroed says that the log does not
+// have the checkpoint's record yet; nothing was changed then, and New can be tried again.
+func New(cfg Config) (*Redo, error) {
+	r, err := open(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("recovery of %s: %w", cfg.Dir, err)
+	}
+	return r, nil
+}
+
+func open(cfg Config) (*Redo, error) {
+	if cfg.FS == nil {
+		cfg.FS = vfs.OS
+	}
+	dir, err := pgdata.Open(cfg.FS, cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.WAL == nil {
+		cfg.WAL = NewDirWAL(dir.WALPath(), dir.SegmentSize)
+	}
+	if cfg.RestartBytes == 0 {
+		cfg.RestartBytes = DefaultRestartBytes
+	}
+	if cfg.RestartTime == 0 {
+		cfg.RestartTime = DefaultRestartTime
+	}
+	r := &Redo{dialect: dir.Dialect, layout: dir.Dialect.PageLayoutVersion()}
+	r.decoder = rmgr.NewDecoder(dir.Dialect)
+	r.recovery = recovery{
+		dir: dir, fs: cfg.FS, wal: cfg.WAL, flush: cfg.FlushWAL, control: *dir.Control,
+		restart: restartPolicy{bytes: cfg.RestartBytes, every: cfg.RestartTime, last: time.Now()},
+	}
+	begin, err := r.findStart()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.prepareDirectory(begin); err != nil {
+		return nil, err
+	}
+	if err := r.openStore(cfg); err != nil {
+		return nil, err
+	}
+	if err := r.begin(begin); err != nil {
+		return nil, errors.Join(err, r.store.Close())
+	}
+	return r, nil
+}
+
+func (r *Redo) openStore(cfg Config) (err error) {
+	r.store, err = pgdata.NewStore(r.dir, pgdata.StoreConfig{Budget: cfg.CacheBytes, BeforeWrite: r.reach})
+	return err
+}
+
+// begin takes up the state of the checkpoint and makes the begin of recovery durable.
+func (r *Redo) begin(b *beginning) error {
+	if err := r.startState(b.checkpoint); err != nil {
+		return err
+	}
+	if err := r.writeControl(); err != nil {
+		return err
+	}
+	if err := r.retireBackupFiles(b); err != nil {
+		return err
+	}
+	r.restart.at = r.end
+	r.publish()
+	r.shared.restartpoint.Store(uint64(r.control.CheckPointCopy.Redo))
+	return r.reachConsistency()
+}
+
+// Position is where the next record is to be read: the end of the last one that was applied, and its timeline.
+func (r *Redo) Position() (xlog.TimelineID, xlog.LSN) { return r.tli, r.end }
+
+// History is the timeline that is followed, with its ancestors.
+func (r *Redo) History() xlog.History { return r.history }
+
+// Control is a copy of the control file as it is now.
+func (r *Redo) Control() pgdata.ControlFile { return r.control }
+
+// CacheStats tells about the page cache.
+func (r *Redo) CacheStats() pgdata.StoreStats { return r.store.Stats() }
+
+// Close lets go of the store without writing anything: what was not flushed is redone the next time. See Shutdown.
+func (r *Redo) Close() error { return r.store.Close() }

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package redo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/rmgr"
+)
+
+// ErrTargetNotReached says that the log ended before the recovery target.
+var ErrTargetNotReached = errors.New("recovery ended before the recovery target was reached")
+
+// ErrInconsistentTarget says that replay came to its target before the directory was consistent.
+var ErrInconsistentTarget = errors.New("the recovery target is before the point from which on the directory is consistent")
+
+// ReplayConfig says how Replay works. The zero value replays everything that the log has.
+type ReplayConfig struct {
+	Target Target
+	// Wait is called at the end of the log; it returns nil when there may be more, and an error to end Replay with.
+	// nil: Replay ends where the log ends.
+	Wait func(ctx context.Context, end *xlog.EndError) error
+	// MinApplyDelay is how long after a commit it is applied (recovery_min_apply_delay).
+	MinApplyDelay time.Duration
+	// Gate pauses replay; may be nil.
+	Gate *Gate
+	// OnRestartpoint is called after each restartpoint with the oldest position of the log that is still needed; may be nil.
+	OnRestartpoint func(keep xlog.LSN)
+}
+
+// Stop says why Replay ended.
+type Stop struct {
+	Target bool           // the target was reached
+	End    *xlog.EndError // the log ended; nil when the target was reached
+}
+
+// Replay reads the log and applies it, over changes of the timeline (PerformWalRecovery in
+// src/backend/access/transam/xlogrecovery.c).
+func (r *Redo) Replay(ctx context.Context, cfg ReplayConfig) (Stop, error) {
+	if err := cfg.Target.validate(); err != nil {
+		return Stop{}, err
+	}
+	p := replay{r: r, cfg: cfg, ctx: ctx, reader: r.newReader(r.end), target: cfg.Target.String() != ""}
+	for {
+		stop, err := p.next()
+		if err != nil || stop != nil {
+			return p.stopped(stop, err)
+		}
+	}
+}
+
+// replay is a Replay at work.
+type replay struct {
+	r      *Redo
+	cfg    ReplayConfig
+	ctx    context.Context
+	reader *xlog.Reader
+	target bool // there is one
+
+	applied uint64 // records
+}
+
+// next applies a record; Stop is nil while there is more to do.
+func (p *replay) next() (*Stop, error) {
+	if p.applied++; p.applied&0xFF == 0 && p.ctx.Err() != nil {
+		return nil, context.Cause(p.ctx)
+	}
+	rec, err := p.reader.Next()
+	if err != nil {
+		return p.logEnds(err)
+	}
+	payload, err := p.r.decode(rec)
+	if err != nil {
+		return nil, err
+	}
+	if p.cfg.Gate.Paused() {
+		if err := p.cfg.Gate.pass(p.ctx); err != nil {
+			return nil, err
+		}
+	}
+	if p.target && p.cfg.Target.stopsBefore(p.r, rec, payload) {
+		return &Stop{Target: true}, nil
+	}
+	if p.cfg.MinApplyDelay > 0 {
+		if err := p.delay(rec, payload); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.r.applyDecoded(payload); err != nil {
+		return nil, err
+	}
+	return p.after(rec, payload)
+}
+
+func (p *replay) after(rec *xlog.Record, payload rmgr.Payload) (*Stop, error) {
+	if p.target && p.cfg.Target.stopsAfter(p.r, rec, payload) {
+		return &Stop{Target: true}, nil
+	}
+	if _, ok := payload.(*rmgr.CheckPoint); ok {
+		return nil, p.maybeRestart()
+	}
+	return nil, nil
+}
+
+// stopped is how Replay ends.
+func (p *replay) stopped(stop *Stop, err error) (Stop, error) {
+	switch {
+	case err != nil:
+		return Stop{}, err
+	case stop.Target && !p.r.consistency.at.Valid():
+		return *stop, fmt.Errorf("%w: replay is at %s, the target is %s", ErrInconsistentTarget, p.r.end, p.cfg.Target.String())
+	case !stop.Target && p.target:
+		return *stop, fmt.Errorf("%w: %s", ErrTargetNotReached, p.cfg.Target.String())
+	}
+	return *stop, nil
+}
+
+// logEnds looks for more of the log: on a newer timeline, or later.
+func (p *replay) logEnds(err error) (*Stop, error) {
+	var end *xlog.EndError
+	if !errors.As(err, &end) || errors.Is(err, xlog.ErrIO) {
+		return nil, err
+	}
+	if err := p.r.enterArchiveRecovery(); err != nil {
+		return nil, err
+	}
+	switched, err := p.r.Rescan()
+	switch {
+	case err != nil:
+		return nil, err
+	case switched:
+		p.reader = p.r.newReader(p.r.end)
+		return nil, nil
+	case p.cfg.Wait == nil:
+		return &Stop{End: end}, nil
+	}
+	if err := p.maybeRestart(); err != nil {
+		return nil, err
+	}
+	return nil, p.cfg.Wait(p.ctx, end)
+}
+
+// maybeRestart makes a restartpoint if it is time for one.
+func (p *replay) maybeRestart() error {
+	if !p.r.Due() {
+		return nil
+	}
+	if err := p.r.Restartpoint(); err != nil {
+		return err
+	}
+	if p.cfg.OnRestartpoint != nil {
+		p.cfg.OnRestartpoint(p.r.KeepFrom())
+	}
+	return nil
+}
+
+// delay waits until a commit may be applied (recoveryApplyDelay).
+func (p *replay) delay(rec *xlog.Record, payload rmgr.Payload) error {
+	end, commit := xactEnd(rec, payload)
+	if !commit || !p.r.consistency.at.Valid() {
+		return nil
+	}
+	wait := time.Until(timestamp(end.Time).Add(p.cfg.MinApplyDelay))
+	if wait <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return p.cfg.Gate.pass(p.ctx)
+	case <-p.ctx.Done():
+		return context.Cause(p.ctx)
+	}
+}
