@@ -3,6 +3,7 @@
 package pgdata
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -141,6 +142,27 @@ func (db *database) add(number uint64, name segmentName) {
 		e.more = append(e.more, name)
 	}
 	db.files[number] = e
+}
+
+// has tells whether a file is there.
+func (db *database) has(number uint64, name segmentName) bool {
+	e := db.files[number]
+	if name.segment == 0 {
+		return e.forks&(1<<name.fork) != 0
+	}
+	return slices.Contains(e.more, name)
+}
+
+// segments lists the files of all forks, later ones of a fork first.
+func (e dirEntry) segments() []segmentName {
+	list := slices.Clone(e.more)
+	slices.SortFunc(list, func(a, b segmentName) int { return cmp.Compare(b.segment, a.segment) })
+	for f := range xlog.InitFork + 1 {
+		if e.forks&(1<<f) != 0 {
+			list = append(list, segmentName{fork: f})
+		}
+	}
+	return list
 }
 
 // remove says that a file is not there any more.

@@ -3,10 +3,8 @@
 package pgdata
 
 import (
-	"cmp"
 	"errors"
 	"io"
-	"slices"
 
 	"github.com/walmirror/walmirror/xlog/bufpage"
 )
@@ -21,7 +19,7 @@ func (f *fork) segment(n uint32) fileKey {
 
 // onDisk tells whether a fork has a file.
 func (s *Store) onDisk(f *fork) bool {
-	return f.rel.db.files[f.rel.loc.RelNumber].forks&(1<<f.number) != 0
+	return f.rel.db.has(f.rel.loc.RelNumber, segmentName{fork: f.number})
 }
 
 // anyOnDisk tells whether a relation has any file.
@@ -92,18 +90,11 @@ func (s *Store) shape(f *fork) error {
 
 // unlinkFork removes the files, the last first: what an interruption leaves is still a fork.
 func (s *Store) unlinkFork(f *fork) error {
-	more := slices.Clone(f.rel.db.files[f.rel.loc.RelNumber].more)
-	slices.SortFunc(more, func(a, b segmentName) int { return cmp.Compare(b.segment, a.segment) })
-	for _, name := range more {
+	for _, name := range f.rel.db.files[f.rel.loc.RelNumber].segments() {
 		if name.fork == f.number {
 			if err := s.files.unlink(f.segment(name.segment)); err != nil {
 				return err
 			}
-		}
-	}
-	if f.onDisk {
-		if err := s.files.unlink(f.segment(0)); err != nil {
-			return err
 		}
 	}
 	f.dropped, f.onDisk, f.diskBlocks, f.diskSegments = false, false, 0, 0

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/vfs"
@@ -53,6 +54,7 @@ type segmentFiles struct {
 	recent list.List                 // *openFile, the one used last first
 
 	unsynced map[fileKey]struct{} // written
+	paths    map[string]struct{}  // files that are no fork's, written
 	names    map[string]struct{}  // directories in which names were made or removed
 }
 
@@ -71,7 +73,8 @@ func (c *segmentFiles) init(dir *DataDir, segmentSize int64) error {
 	}
 	*c = segmentFiles{
 		fsys: dir.fsys, filePerm: perm, dirPerm: perm | perm>>2&0o111, segmentSize: segmentSize,
-		open: make(map[fileKey]*list.Element), unsynced: make(map[fileKey]struct{}), names: make(map[string]struct{}),
+		open: make(map[fileKey]*list.Element), unsynced: make(map[fileKey]struct{}),
+		paths: make(map[string]struct{}), names: make(map[string]struct{}),
 	}
 	return nil
 }
@@ -178,9 +181,34 @@ func (c *segmentFiles) leave(db *database) (err error) {
 			delete(c.unsynced, key)
 		}
 	}
+	for path := range c.paths {
+		if below(path, db.path) {
+			delete(c.paths, path)
+		}
+	}
 	delete(c.names, db.path)
 	return err
 }
+
+// put gives a small file its content.
+func (c *segmentFiles) put(path string, content []byte) error {
+	f, err := c.fsys.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, c.filePerm)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(content, 0)
+	c.notePath(path)
+	return errors.Join(err, f.Close())
+}
+
+// notePath says that a file was made and written that is to be synced, and its name as well.
+func (c *segmentFiles) notePath(path string) {
+	c.paths[path] = struct{}{}
+	c.noteName(filepath.Dir(path))
+}
+
+// below tells whether a path is in a directory.
+func below(path, dir string) bool { return strings.HasPrefix(path, dir+string(filepath.Separator)) }
 
 // sync makes everything durable.
 func (c *segmentFiles) sync() error {
@@ -199,6 +227,12 @@ func (c *segmentFiles) sync() error {
 		}
 		delete(c.unsynced, key)
 	}
+	for path := range c.paths {
+		if err := c.syncPath(path); err != nil {
+			return err
+		}
+		delete(c.paths, path)
+	}
 	for dir := range c.names {
 		if err := c.fsys.SyncDir(dir); err != nil {
 			return err
@@ -206,4 +240,12 @@ func (c *segmentFiles) sync() error {
 		delete(c.names, dir)
 	}
 	return nil
+}
+
+func (c *segmentFiles) syncPath(path string) error {
+	f, err := c.fsys.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }

@@ -52,6 +52,8 @@ type StoreConfig struct {
 	BeforeWrite func() error
 	// DBID is the gp_dbid of a server of Greenplum, which is part of the path of its tablespaces; else 0.
 	DBID int
+	// TablespaceLocation says where a tablespace is made whose location on the primary is given; nil: at the same path.
+	TablespaceLocation func(location string) string
 }
 
 // DefaultBudget is StoreConfig.Budget when nobody says otherwise, in bytes.

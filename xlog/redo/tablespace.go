@@ -4,4 +4,16 @@ package redo
 
 import "github.com/walmirror/walmirror/xlog/rmgr"
 
-func (r *Redo) tablespace(p rmgr.Payload) error { return unknown(p) }
+// tablespace redoes records of Tablespace (tblspc_redo in src/backend/commands/tablespace.c).
+func (r *Redo) tablespace(p rmgr.Payload) error {
+	switch p := p.(type) {
+	case *rmgr.TablespaceCreate:
+		return r.store.CreateTablespace(p.Tablespace, string(p.Path))
+	case *rmgr.TablespaceDrop:
+		if r.dialect.TablespaceDropAtCommit() {
+			return nil
+		}
+		return r.store.DropTablespace(p.Tablespace)
+	}
+	return unknown(p)
+}
