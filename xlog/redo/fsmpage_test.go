@@ -130,13 +130,3 @@ func TestVMPlace(t *testing.T) {
 		require.Equal(t, c.want, vmPlaceOf(c.block, 8192), "block %d", c.block)
 	}
 }
-
-func TestXIDPrecedes(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		a, b uint32
-		want bool
-	}{{3, 4, true}, {4, 3, false}, {3, 3, false}, {1 << 31, 3, false}, {^uint32(0), 3, true}, {2, 3, true}, {^uint32(0), 2, false}} {
-		require.Equal(t, c.want, xidPrecedes(c.a, c.b), "%d %d", c.a, c.b)
-	}
-}

@@ -100,7 +100,7 @@ func (r *Redo) insertTuple(page bufpage.Page, block uint32, offset uint16, from 
 	}
 	t := append(newTuple(r.scratch.item, from, r.rec.XID), from.Data...)
 	r.scratch.item = t
-	t.setCtid(block, offset)
+	t.SetCTID(bufpage.TID{Block: block, Offset: offset})
 	return addTuple(page, t, offset)
 }
 
@@ -132,22 +132,22 @@ func deleteTuple(page bufpage.Page, p *rmgr.HeapDelete, block, xid uint32) error
 	if err != nil {
 		return err
 	}
-	t.setInfobits(p.Infobits)
-	t.setHotUpdated(false)
+	setInfobits(t, p.Infobits)
+	setHotUpdated(t, false)
 	if p.Flags&deleteIsSuper != 0 {
-		t.setXmin(0)
+		t.SetXmin(0)
 	} else {
-		t.setXmax(p.Xmax)
+		t.SetXmax(p.Xmax)
 	}
-	t.resetCid()
+	resetCID(t)
 	setPrunable(page, xid)
 	if p.Flags&deleteAllVisibleCleared != 0 {
 		setAllVisible(page, false)
 	}
 	if p.Flags&deleteIsPartitionMove != 0 {
-		t.setMoved()
+		t.SetCTID(bufpage.TID{Block: invalidBlock, Offset: bufpage.MovedPartitionsOffset})
 	} else {
-		t.setCtid(block, p.Offset)
+		t.SetCTID(bufpage.TID{Block: block, Offset: p.Offset})
 	}
 	return nil
 }
@@ -161,7 +161,7 @@ func (r *Redo) heapConfirm(p *rmgr.HeapConfirm) error {
 	_, err = r.change(0, func(page bufpage.Page) error {
 		t, err := tupleAt(page, p.Offset)
 		if err == nil {
-			t.setCtid(ref.Block, p.Offset)
+			t.SetCTID(bufpage.TID{Block: ref.Block, Offset: p.Offset})
 		}
 		return err
 	})
@@ -175,11 +175,14 @@ func (r *Redo) heapInplace(p *rmgr.HeapInplace) error {
 		if err != nil {
 			return err
 		}
-		if have := len(t) - t.hoff(); have != len(p.Data) {
-			return fmt.Errorf("wrong tuple length: %d bytes, %d in the record", have, len(p.Data))
+		if len(t.Data()) != len(p.Data) {
+			return fmt.Errorf("wrong tuple length: %d bytes, %d in the record", len(t.Data()), len(p.Data))
 		}
-		copy(t[t.hoff():], p.Data)
+		copy(t.Data(), p.Data)
 		return nil
 	})
+	if err == nil && p.InitFileInval && p.Invalidations.Len() > 0 {
+		err = r.store.RemoveRelcacheInit(p.Tablespace, p.Database)
+	}
 	return err
 }

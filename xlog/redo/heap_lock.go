@@ -12,22 +12,22 @@ const lockAllFrozenCleared uint8 = 1 << 0
 
 // heapLock is heap_xlog_lock: the lock is the last thing that happened to the tuple.
 func (r *Redo) heapLock(p *rmgr.HeapLock) error {
-	return r.lockTuple(p, func(t heapTuple, block uint32) {
-		if t.lockedOnly() {
-			t.setHotUpdated(false)
-			t.setCtid(block, p.Offset)
+	return r.lockTuple(p, func(t bufpage.HeapTuple, block uint32) {
+		if lockedOnly(t) {
+			setHotUpdated(t, false)
+			t.SetCTID(bufpage.TID{Block: block, Offset: p.Offset})
 		}
-		t.resetCid()
+		resetCID(t)
 	})
 }
 
 // heapLockUpdated is heap_xlog_lock_updated: the tuple is a later version of one that was locked.
 func (r *Redo) heapLockUpdated(p *rmgr.HeapLockUpdated) error {
-	return r.lockTuple(&p.HeapLock, func(heapTuple, uint32) {})
+	return r.lockTuple(&p.HeapLock, func(bufpage.HeapTuple, uint32) {})
 }
 
 // lockTuple redoes what the two have in common, and then what one of them has besides.
-func (r *Redo) lockTuple(p *rmgr.HeapLock, besides func(t heapTuple, block uint32)) error {
+func (r *Redo) lockTuple(p *rmgr.HeapLock, besides func(t bufpage.HeapTuple, block uint32)) error {
 	ref, err := r.heapRef(0)
 	if err != nil {
 		return err
@@ -42,8 +42,8 @@ func (r *Redo) lockTuple(p *rmgr.HeapLock, besides func(t heapTuple, block uint3
 		if err != nil {
 			return err
 		}
-		t.setInfobits(p.Infobits)
-		t.setXmax(p.Xmax)
+		setInfobits(t, p.Infobits)
+		t.SetXmax(p.Xmax)
 		besides(t, ref.Block)
 		return nil
 	})

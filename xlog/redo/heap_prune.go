@@ -166,14 +166,14 @@ func freezeTuple(page bufpage.Page, offset uint16, plan rmgr.FreezePlan) error {
 	if err != nil {
 		return err
 	}
-	t.setXmax(plan.Xmax)
+	t.SetXmax(plan.Xmax)
 	if plan.Flags&freezeXvac != 0 {
-		t.setXvac(frozenXID)
+		t.SetCID(frozenXID)
 	}
 	if plan.Flags&invalidXvac != 0 {
-		t.setXvac(0)
+		t.SetCID(0)
 	}
-	t.setInfomask(plan.Infomask)
-	t.setInfomask2(plan.Infomask2)
+	t.SetInfomask(plan.Infomask)
+	t.SetInfomask2(plan.Infomask2)
 	return nil
 }

@@ -3,7 +3,6 @@
 package redo
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -11,37 +10,10 @@ import (
 	"github.com/walmirror/walmirror/xlog/rmgr"
 )
 
-// heapTuple is a tuple on a page (HeapTupleHeaderData in src/include/access/htup_details.h):
-//
-//	 0  t_xmin       u32
-//	 4  t_xmax       u32
-//	 8  t_cid        u32    or t_xvac, of tuples that VACUUM FULL moved before PostgreSQL 9.0
-//	12  t_ctid       u16 u16 u16    block's upper half, lower half, offset
-//	18  t_infomask2  u16
-//	20  t_infomask   u16
-//	22  t_hoff       u8     where the columns begin
-//	23  null bitmap, padding, columns
-type heapTuple []byte
-
-// Bits of t_infomask.
+// Bits of t_infomask that say something about xmax.
 const (
-	xmaxKeyShrLock uint16 = 0x0010 // HEAP_XMAX_KEYSHR_LOCK
-	comboCid       uint16 = 0x0020 // HEAP_COMBOCID
-	xmaxExclLock   uint16 = 0x0040 // HEAP_XMAX_EXCL_LOCK
-	xmaxLockOnly   uint16 = 0x0080 // HEAP_XMAX_LOCK_ONLY
-	xmaxCommitted  uint16 = 0x0400 // HEAP_XMAX_COMMITTED
-	xmaxInvalid    uint16 = 0x0800 // HEAP_XMAX_INVALID
-	xmaxIsMulti    uint16 = 0x1000 // HEAP_XMAX_IS_MULTI
-	moved          uint16 = 0xC000 // HEAP_MOVED
-
-	xmaxLocks = xmaxExclLock | xmaxKeyShrLock // HEAP_LOCK_MASK; both together are a share lock
-	xmaxBits  = xmaxCommitted | xmaxInvalid | xmaxIsMulti | xmaxLocks | xmaxLockOnly
-)
-
-// Bits of t_infomask2.
-const (
-	keysUpdated uint16 = 0x2000 // HEAP_KEYS_UPDATED
-	hotUpdated  uint16 = 0x4000 // HEAP_HOT_UPDATED
+	xmaxLocks = bufpage.XmaxExclLock | bufpage.XmaxKeyShrLock // HEAP_LOCK_MASK; both together are a share lock
+	xmaxBits  = bufpage.XmaxCommitted | bufpage.XmaxInvalid | bufpage.XmaxIsMulti | xmaxLocks | bufpage.XmaxLockOnly
 )
 
 var (
@@ -50,61 +22,40 @@ var (
 	errTuple  = errors.New("invalid tuple in the record")
 )
 
-// tupleAt is the tuple of a line pointer that must be normal.
-func tupleAt(page bufpage.Page, offset uint16) (heapTuple, error) {
-	t := page.Item(int(offset))
-	if page.ItemID(int(offset)).Flags() != bufpage.Normal || len(t) < bufpage.HeapHeaderSize {
-		return nil, fmt.Errorf("%w: %d of %d", errLine, offset, page.MaxOffset())
+// tupleAt is the tuple of a line pointer, which must be normal.
+func tupleAt(page bufpage.Page, offset uint16) (bufpage.HeapTuple, error) {
+	if t := page.HeapTuple(int(offset)); t != nil {
+		return t, nil
 	}
-	return t, nil
+	return nil, fmt.Errorf("%w: %d of %d", errLine, offset, page.MaxOffset())
 }
 
-func (t heapTuple) setXmin(xid uint32)    { binary.LittleEndian.PutUint32(t, xid) }
-func (t heapTuple) setXmax(xid uint32)    { binary.LittleEndian.PutUint32(t[4:], xid) }
-func (t heapTuple) setXvac(xid uint32)    { binary.LittleEndian.PutUint32(t[8:], xid) }
-func (t heapTuple) infomask2() uint16     { return binary.LittleEndian.Uint16(t[18:]) }
-func (t heapTuple) setInfomask2(v uint16) { binary.LittleEndian.PutUint16(t[18:], v) }
-func (t heapTuple) infomask() uint16      { return binary.LittleEndian.Uint16(t[20:]) }
-func (t heapTuple) setInfomask(v uint16)  { binary.LittleEndian.PutUint16(t[20:], v) }
-func (t heapTuple) setHotUpdated(updated bool) {
-	t.setInfomask2(withBit(t.infomask2(), hotUpdated, updated))
+// resetCID writes the first command's number into t_cid (HeapTupleHeaderSetCmax with FirstCommandId).
+func resetCID(t bufpage.HeapTuple) {
+	t.SetCID(0)
+	t.SetInfomask(t.Infomask() &^ bufpage.ComboCID)
 }
 
-// hoff is t_hoff, not past the tuple's end.
-func (t heapTuple) hoff() int { return min(int(t[22]), len(t)) }
-
-// setCtid writes t_ctid.
-func (t heapTuple) setCtid(block uint32, offset uint16) {
-	binary.LittleEndian.PutUint16(t[12:], uint16(block>>16))
-	binary.LittleEndian.PutUint16(t[14:], uint16(block))
-	binary.LittleEndian.PutUint16(t[16:], offset)
-}
-
-// setMoved makes t_ctid say that an update took the tuple to another partition (HeapTupleHeaderSetMovedPartitions).
-func (t heapTuple) setMoved() { t.setCtid(^uint32(0), 0xFFFD) }
-
-// resetCid writes the first command's number into t_cid (HeapTupleHeaderSetCmax with FirstCommandId).
-func (t heapTuple) resetCid() {
-	clear(t[8:12])
-	t.setInfomask(t.infomask() &^ comboCid)
+func setHotUpdated(t bufpage.HeapTuple, updated bool) {
+	t.SetInfomask2(withBit(t.Infomask2(), bufpage.HotUpdated, updated))
 }
 
 // setInfobits replaces everything that the tuple says about its xmax (fix_infomask_from_infobits in
 // src/backend/access/heap/heapam_xlog.c).
-func (t heapTuple) setInfobits(bits rmgr.Infobits) {
-	mask := t.infomask() &^ (xmaxBits | moved)
-	mask = withBit(mask, xmaxIsMulti, bits&rmgr.XmaxIsMulti != 0)
-	mask = withBit(mask, xmaxLockOnly, bits&rmgr.XmaxLockOnly != 0)
-	mask = withBit(mask, xmaxExclLock, bits&rmgr.XmaxExclLock != 0)
-	mask = withBit(mask, xmaxKeyShrLock, bits&rmgr.XmaxKeyShrLock != 0)
-	t.setInfomask(mask)
-	t.setInfomask2(withBit(t.infomask2(), keysUpdated, bits&rmgr.KeysUpdated != 0))
+func setInfobits(t bufpage.HeapTuple, bits rmgr.Infobits) {
+	mask := t.Infomask() &^ (xmaxBits | bufpage.Moved)
+	mask = withBit(mask, bufpage.XmaxIsMulti, bits&rmgr.XmaxIsMulti != 0)
+	mask = withBit(mask, bufpage.XmaxLockOnly, bits&rmgr.XmaxLockOnly != 0)
+	mask = withBit(mask, bufpage.XmaxExclLock, bits&rmgr.XmaxExclLock != 0)
+	mask = withBit(mask, bufpage.XmaxKeyShrLock, bits&rmgr.XmaxKeyShrLock != 0)
+	t.SetInfomask(mask)
+	t.SetInfomask2(withBit(t.Infomask2(), bufpage.KeysUpdated, bits&rmgr.KeysUpdated != 0))
 }
 
 // lockedOnly tells whether xmax has locked the tuple and neither updated nor deleted it (HEAP_XMAX_IS_LOCKED_ONLY).
-func (t heapTuple) lockedOnly() bool {
-	mask := t.infomask()
-	return mask&xmaxLockOnly != 0 || mask&(xmaxIsMulti|xmaxLocks) == xmaxExclLock
+func lockedOnly(t bufpage.HeapTuple) bool {
+	mask := t.Infomask()
+	return mask&bufpage.XmaxLockOnly != 0 || mask&(bufpage.XmaxIsMulti|xmaxLocks) == bufpage.XmaxExclLock
 }
 
 func withBit(mask, bit uint16, set bool) uint16 {
@@ -114,19 +65,22 @@ func withBit(mask, bit uint16, set bool) uint16 {
 	return mask &^ bit
 }
 
+// hoffAt is the place of t_hoff.
+const hoffAt = 22
+
 // newTuple begins a tuple in the memory of dst: everything that a record says of it but its data.
-func newTuple(dst []byte, from rmgr.HeapTuple, xmin uint32) heapTuple {
+func newTuple(dst []byte, from rmgr.HeapTuple, xmin uint32) bufpage.HeapTuple {
 	var header [bufpage.HeapHeaderSize]byte
-	t := heapTuple(append(dst[:0], header[:]...))
-	t.setXmin(xmin)
-	t.setInfomask2(from.Infomask2)
-	t.setInfomask(from.Infomask &^ comboCid)
-	t[22] = from.Hoff
+	t := bufpage.HeapTuple(append(dst[:0], header[:]...))
+	t.SetXmin(xmin)
+	t.SetInfomask2(from.Infomask2)
+	t.SetInfomask(from.Infomask &^ bufpage.ComboCID)
+	t[hoffAt] = from.Hoff
 	return t
 }
 
 // addTuple puts a tuple on a page, where offset says.
-func addTuple(page bufpage.Page, t heapTuple, offset uint16) error {
+func addTuple(page bufpage.Page, t bufpage.HeapTuple, offset uint16) error {
 	if offset == 0 || int(offset) > page.MaxOffset()+1 {
 		return fmt.Errorf("%w: %d of %d", errOffset, offset, page.MaxOffset())
 	}
@@ -137,19 +91,9 @@ func addTuple(page bufpage.Page, t heapTuple, offset uint16) error {
 // setPrunable notes that a transaction leaves something to prune on the page, unless an earlier one does
 // (PageSetPrunable).
 func setPrunable(page bufpage.Page, xid uint32) {
-	if prune := page.PruneXID(); prune == 0 || xidPrecedes(xid, prune) {
+	if prune := page.PruneXID(); prune == 0 || precedes(xid, prune) {
 		page.SetPruneXID(xid)
 	}
-}
-
-// xidPrecedes tells whether transaction a is older than b (TransactionIdPrecedes): numbers go round in a circle but for
-// the first three, which are older than any.
-func xidPrecedes(a, b uint32) bool {
-	const firstNormal = 3
-	if a < firstNormal || b < firstNormal {
-		return a < b
-	}
-	return int32(a-b) < 0
 }
 
 func setAllVisible(page bufpage.Page, visible bool) {

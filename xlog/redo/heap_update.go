@@ -45,7 +45,7 @@ func (r *Redo) heapUpdate(p *rmgr.HeapUpdate) error {
 }
 
 // updateOld redoes the old tuple, on its block, and gives both.
-func (r *Redo) updateOld(p *rmgr.HeapUpdate, newRef *xlog.BlockRef) (*pgdata.Buffer, heapTuple, action, error) {
+func (r *Redo) updateOld(p *rmgr.HeapUpdate, newRef *xlog.BlockRef) (*pgdata.Buffer, bufpage.HeapTuple, action, error) {
 	ref := newRef
 	if other := r.body.Block(1); other != nil {
 		ref = other
@@ -67,16 +67,16 @@ func (r *Redo) updateOld(p *rmgr.HeapUpdate, newRef *xlog.BlockRef) (*pgdata.Buf
 	return buf, t, act, nil
 }
 
-func updateOldTuple(page bufpage.Page, p *rmgr.HeapUpdate, newBlock, xid uint32) (heapTuple, error) {
+func updateOldTuple(page bufpage.Page, p *rmgr.HeapUpdate, newBlock, xid uint32) (bufpage.HeapTuple, error) {
 	t, err := tupleAt(page, p.OldOffset)
 	if err != nil {
 		return nil, err
 	}
-	t.setInfobits(p.OldInfobits)
-	t.setHotUpdated(p.Hot)
-	t.setXmax(p.OldXmax)
-	t.resetCid()
-	t.setCtid(newBlock, p.NewOffset)
+	setInfobits(t, p.OldInfobits)
+	setHotUpdated(t, p.Hot)
+	t.SetXmax(p.OldXmax)
+	resetCID(t)
+	t.SetCTID(bufpage.TID{Block: newBlock, Offset: p.NewOffset})
 	setPrunable(page, xid)
 	if p.Flags&updateOldAllVisibleCleared != 0 {
 		setAllVisible(page, false)
@@ -85,13 +85,13 @@ func updateOldTuple(page bufpage.Page, p *rmgr.HeapUpdate, newBlock, xid uint32)
 }
 
 // updateNew redoes the new tuple. old is there when it is on the same page.
-func (r *Redo) updateNew(p *rmgr.HeapUpdate, ref *xlog.BlockRef, buf *pgdata.Buffer, old heapTuple) error {
+func (r *Redo) updateNew(p *rmgr.HeapUpdate, ref *xlog.BlockRef, buf *pgdata.Buffer, old bufpage.HeapTuple) error {
 	t, err := r.updatedTuple(p, old)
 	if err != nil {
 		return r.pageError(buf, err)
 	}
-	t.setXmax(p.NewXmax)
-	t.setCtid(ref.Block, p.NewOffset)
+	t.SetXmax(p.NewXmax)
+	t.SetCTID(bufpage.TID{Block: ref.Block, Offset: p.NewOffset})
 	if err := addTuple(buf.Page, t, p.NewOffset); err != nil {
 		return r.pageError(buf, err)
 	}
@@ -108,18 +108,18 @@ func (r *Redo) updateNew(p *rmgr.HeapUpdate, ref *xlog.BlockRef, buf *pgdata.Buf
 
 // updatedTuple puts the new tuple together: null bitmap, prefix of the old tuple's columns, what the record has of the
 // columns, suffix of the old tuple's.
-func (r *Redo) updatedTuple(p *rmgr.HeapUpdate, old heapTuple) (heapTuple, error) {
+func (r *Redo) updatedTuple(p *rmgr.HeapUpdate, old bufpage.HeapTuple) (bufpage.HeapTuple, error) {
 	prefix, suffix, data := int(p.Prefix), int(p.Suffix), p.New.Data
 	bitmap := int(p.New.Hoff) - bufpage.HeapHeaderSize
 	if bitmap < 0 || bitmap > len(data) {
 		return nil, errTuple
 	}
-	if prefix+suffix > 0 && (old == nil || old.hoff()+prefix > len(old) || suffix > len(old)) {
+	if prefix+suffix > 0 && (old == nil || old.Hoff()+prefix > len(old) || suffix > len(old)) {
 		return nil, fmt.Errorf("%w: %d and %d bytes of the old one, which has %d", errTuple, prefix, suffix, len(old))
 	}
 	t := append(newTuple(r.scratch.item, p.New, r.rec.XID), data[:bitmap]...)
 	if prefix > 0 {
-		t = append(t, old[old.hoff():old.hoff()+prefix]...)
+		t = append(t, old[old.Hoff():old.Hoff()+prefix]...)
 	}
 	t = append(t, data[bitmap:]...)
 	t = append(t, old[len(old)-suffix:]...)
