@@ -151,10 +151,12 @@ func (c *segmentFiles) unlink(key fileKey) error {
 	if err := c.shut(key); err != nil {
 		return err
 	}
+	path := key.path()
 	delete(c.unsynced, key)
+	delete(c.paths, path)
 	key.db.remove(key.number, key.segmentName)
 	c.noteName(key.db.path)
-	return ignoreNotExist(c.fsys.Remove(key.path()))
+	return ignoreNotExist(c.fsys.Remove(path))
 }
 
 // size is the length of a file in bytes.
