@@ -236,7 +236,7 @@ func (c *segmentFiles) sync() error {
 		delete(c.paths, path)
 	}
 	for dir := range c.names {
-		if err := c.fsys.SyncDir(dir); err != nil {
+		if err := ignoreNotExist(c.fsys.SyncDir(dir)); err != nil { // it may have been removed itself
 			return err
 		}
 		delete(c.names, dir)
