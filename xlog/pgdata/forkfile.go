@@ -28,7 +28,7 @@ func (s *Store) anyOnDisk(r *relation) bool {
 	return ok
 }
 
-// size is the number of blocks in a fork's files, and the number of files (mdnblocks).
+// size is the number of blocks in a fork's files, and the number of files that have them (mdnblocks).
 func (s *Store) size(f *fork) (blocks, segments uint32, err error) {
 	for n := uint32(0); n == 0 || blocks == n*s.segBlocks; n++ {
 		bytes, err := s.files.size(f.segment(n))
@@ -40,11 +40,6 @@ func (s *Store) size(f *fork) (blocks, segments uint32, err error) {
 		}
 		blocks += uint32(min(bytes/int64(s.blockSize), int64(s.segBlocks)))
 		segments = n + 1
-	}
-	for _, name := range f.rel.db.files[f.rel.loc.RelNumber].more {
-		if name.fork == f.number {
-			segments = max(segments, name.segment+1)
-		}
 	}
 	return blocks, segments, nil
 }
@@ -85,6 +80,11 @@ func (s *Store) shape(f *fork) error {
 		}
 		f.onDisk, f.diskSegments = true, 1
 	}
+	if f.emptyBehind {
+		if err := s.emptyBehind(f); err != nil {
+			return err
+		}
+	}
 	return s.shrink(f)
 }
 
@@ -115,6 +115,27 @@ func (s *Store) shrink(f *fork) error {
 	return nil
 }
 
+// behind lists the files behind the last one that is known to have blocks. They should be empty; after a crash they
+// can have what a truncation cut off. Files of append-optimized relations look like them.
+func (f *fork) behind() (list []segmentName) {
+	for _, name := range f.rel.db.files[f.rel.loc.RelNumber].more {
+		if name.fork == f.number && name.segment >= f.diskSegments {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+func (s *Store) emptyBehind(f *fork) error {
+	for _, name := range f.behind() {
+		if err := s.files.resize(f.segment(name.segment), 0); err != nil {
+			return err
+		}
+	}
+	f.emptyBehind = false
+	return nil
+}
+
 // reach makes the files go up to a block, by zeros, with all before it full. Behind it nothing is changed.
 func (s *Store) reach(f *fork, blocks uint32) error {
 	for f.diskBlocks < blocks {
@@ -134,7 +155,11 @@ func (s *Store) reach(f *fork, blocks uint32) error {
 // needSegments makes files, empty, so that there are n.
 func (s *Store) needSegments(f *fork, n uint32) error {
 	for f.diskSegments < n {
-		if err := s.files.create(f.segment(f.diskSegments)); err != nil {
+		key := f.segment(f.diskSegments)
+		if err := s.files.create(key); err != nil {
+			return err
+		}
+		if err := s.files.resize(key, 0); err != nil {
 			return err
 		}
 		f.diskSegments++

@@ -38,6 +38,7 @@ type fork struct {
 	diskSegments uint32
 	valid        uint32 // how many blocks on disk still belong to the fork
 	dropped      bool   // the files are those of a relation that was dropped
+	emptyBehind  bool   // files behind diskSegments are to be made empty
 
 	cutAt uint64 // the record that truncated or dropped it last, while the disk does not show it
 }
@@ -155,10 +156,7 @@ func (s *Store) cut(f *fork, n uint32) {
 		}
 		b = next
 	}
-	f.blocks, f.valid = n, min(f.valid, n)
-	if f.valid < f.diskBlocks {
-		f.cutAt = s.record
-	}
+	f.blocks, f.valid, f.cutAt = n, min(f.valid, n), s.record
 	s.noteChange(f.rel)
 }
 

@@ -201,10 +201,15 @@ func (s *Store) Extend(rel xlog.RelFileLocator, fork xlog.ForkNumber, n uint32) 
 // Truncate cuts a fork to n blocks (smgrtruncate); one that has no more is left as it is.
 func (s *Store) Truncate(rel xlog.RelFileLocator, fork xlog.ForkNumber, n uint32) error {
 	f, err := s.fork(rel, fork)
-	if err != nil || n >= f.blocks {
+	if err != nil {
 		return err
 	}
-	s.cut(f, n)
+	if len(f.behind()) > 0 {
+		f.emptyBehind = true
+		s.cut(f, min(n, f.blocks))
+	} else if n < f.blocks {
+		s.cut(f, n)
+	}
 	return nil
 }
 

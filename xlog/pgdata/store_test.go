@@ -19,20 +19,24 @@ import (
 	"github.com/walmirror/walmirror/xlog/vfs/faultfs"
 )
 
-const testSegBlocks = 8
+const (
+	testSegBlocks = 8
+	testBlockSize = 1024
+)
 
 // testDir is an empty data directory with segment files of eight blocks.
 func testDir(t testing.TB, fsys vfs.FS, path string, checksums bool) *DataDir {
 	t.Helper()
-	d := &DataDir{Path: path, Major: 15, Dialect: xlog.Postgres15, fsys: fsys, Control: &ControlFile{
-		Blcksz: 8192, RelsegSize: testSegBlocks, CatalogVersionNo: 202209061,
+	dialect, err := xlog.Postgres15.WithBlockSizes(testBlockSize, 8192)
+	require.NoError(t, err)
+	d := &DataDir{Path: path, Major: 15, Dialect: dialect, fsys: fsys, Control: &ControlFile{
+		Blcksz: testBlockSize, RelsegSize: testSegBlocks, CatalogVersionNo: 202209061,
 	}}
 	if checksums {
 		d.Control.DataChecksumVersion = 1
 	}
 	for _, name := range []string{"", "base", "base/5", "global", tablespacesDir} {
-		err := fsys.Mkdir(filepath.Join(path, name), vfs.DirMode)
-		if err != nil {
+		if err := fsys.Mkdir(filepath.Join(path, name), vfs.DirMode); err != nil {
 			require.ErrorIs(t, err, fs.ErrExist)
 		}
 		require.NoError(t, fsys.SyncDir(filepath.Dir(filepath.Join(path, name))))
@@ -54,12 +58,16 @@ func rel(number int) xlog.RelFileLocator {
 
 // fill makes a valid page with a mark in it.
 func fill(b *Buffer, lsn xlog.LSN, mark byte) {
-	b.Page.Init(0, 4)
-	b.Page.SetLSN(lsn)
-	for i := 4000; i < 4100; i++ {
-		b.Page[i] = mark
-	}
+	paint(b.Page, lsn, mark)
 	b.MarkDirty()
+}
+
+func paint(page bufpage.Page, lsn xlog.LSN, mark byte) {
+	page.Init(0, 4)
+	page.SetLSN(lsn)
+	for i := 400; i < 900; i++ {
+		page[i] = mark
+	}
 }
 
 // model is what a store should hold: the pages of every fork, all in memory.
@@ -79,7 +87,7 @@ func (m model) create(k modelFork) {
 func (m model) extend(k modelFork, n uint32) {
 	m.create(k)
 	for uint32(len(m[k])) < n {
-		m[k] = append(m[k], make([]byte, 8192))
+		m[k] = append(m[k], make([]byte, testBlockSize))
 	}
 }
 
@@ -131,7 +139,7 @@ func (st *story) zero(k modelFork, n uint32) error {
 	if err != nil {
 		return err
 	}
-	require.True(st.t, bytes.Equal(make([]byte, 8192), b.Page))
+	require.True(st.t, bytes.Equal(make([]byte, testBlockSize), b.Page))
 	fill(b, st.lsn, byte(st.rnd.Int()))
 	st.model[k][n] = bytes.Clone(b.Page)
 	return nil
@@ -201,12 +209,11 @@ func (st *story) checkFiles(fsys vfs.FS, dir string, checksums bool) {
 			got, err := readPrefix(fsys, name, 1<<30)
 			require.NoError(st.t, err)
 			part := pages[n*testSegBlocks : min(len(pages), (n+1)*testSegBlocks)]
-			require.Len(st.t, got, len(part)*8192, name)
-			for i, page := range part {
-				file := bufpage.Page(got[i*8192 : (i+1)*8192])
+			require.Len(st.t, got, len(part)*testBlockSize, name)
+			for i := range part {
+				file := bufpage.Page(got[i*testBlockSize : (i+1)*testBlockSize])
 				require.True(st.t, !checksums || file.HasChecksum(uint32(n*testSegBlocks+i)))
 				st.same(k, uint32(n*testSegBlocks+i), file)
-				require.True(st.t, len(page) == 8192)
 			}
 		}
 	}
