@@ -230,7 +230,7 @@ func (c *segmentFiles) sync() error {
 		delete(c.unsynced, key)
 	}
 	for path := range c.paths {
-		if err := c.syncPath(path); err != nil {
+		if err := ignoreNotExist(c.syncPath(path)); err != nil { // it may have been removed
 			return err
 		}
 		delete(c.paths, path)
