@@ -9,9 +9,15 @@ func (d *Dialect) MultiXactSetsNextOffset() bool { return d.flavour == PostgreSQ
 // TwoPhaseNamesFull tells whether the files in pg_twophase have the epoch in their names.
 func (d *Dialect) TwoPhaseNamesFull() bool { return d.base >= 17 }
 
-// RelMapSlots is for how many catalogs a file pg_filenode.map has room (MAX_MAPPINGS), and how many bytes follow its CRC.
+// RelMapSlots is for how many catalogs a file pg_filenode.map has room (MAX_MAPPINGS), 0 where that is not known, and how
+// many bytes follow its CRC.
 func (d *Dialect) RelMapSlots() (slots, tail int) {
-	if d.base >= 16 {
+	switch {
+	case d.flavour == Cloudberry:
+		return 0, 4
+	case d.flavour == Greenplum:
+		return 126, 4
+	case d.base >= 16:
 		return 64, 0
 	}
 	return 62, 4

@@ -48,12 +48,13 @@ func (s *Store) relMap(content []byte) ([]byte, error) {
 	if s.dir.Dialect.RelNodeSize() == 16 {
 		mapping = 16
 	}
-	crcAt := relMapHead + slots*mapping
-	if len(content) != crcAt+4+tail {
-		return nil, fmt.Errorf("a relation map of %d bytes, not of %d", len(content), crcAt+4+tail)
+	crcAt := len(content) - 4 - tail
+	room := (crcAt - relMapHead) / mapping
+	if crcAt < relMapHead || crcAt != relMapHead+room*mapping || slots != 0 && slots != room {
+		return nil, fmt.Errorf("a relation map has not %d bytes", len(content))
 	}
-	if n := binary.LittleEndian.Uint32(content[4:]); n > uint32(slots) {
-		return nil, fmt.Errorf("a relation map of %d relations; there is room for %d", n, slots)
+	if n := binary.LittleEndian.Uint32(content[4:]); n > uint32(room) {
+		return nil, fmt.Errorf("a relation map of %d relations; there is room for %d", n, room)
 	}
 	content = append([]byte(nil), content...)
 	binary.LittleEndian.PutUint32(content, relMapMagic)

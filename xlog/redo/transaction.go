@@ -3,9 +3,13 @@
 package redo
 
 import (
+	"errors"
+
 	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/rmgr"
 )
+
+var errNoXID = errors.New("the record has no transaction id")
 
 // transaction redoes records of Transaction (xact_redo in src/backend/access/transam/xact.c).
 func (r *Redo) transaction(p rmgr.Payload) error {
@@ -13,6 +17,9 @@ func (r *Redo) transaction(p rmgr.Payload) error {
 	case *rmgr.XactCommit:
 		return r.commit(&p.XactEnd)
 	case *rmgr.XactDistributedCommit:
+		if r.rec.XID == 0 {
+			return nil // the coordinator changed nothing itself
+		}
 		return r.commit(&p.XactEnd)
 	case *rmgr.XactAbort:
 		return r.abort(&p.XactEnd)
@@ -29,7 +36,10 @@ func (r *Redo) transaction(p rmgr.Payload) error {
 
 // commit is xact_redo_commit.
 func (r *Redo) commit(p *rmgr.XactEnd) error {
-	xid := r.ended(p)
+	xid, err := r.ended(p)
+	if err != nil {
+		return err
+	}
 	time := p.Time
 	if p.Info&rmgr.XactHasOrigin != 0 {
 		time = p.OriginTime
@@ -56,7 +66,10 @@ func (r *Redo) commit(p *rmgr.XactEnd) error {
 
 // abort is xact_redo_abort, of a transaction or a subtransaction.
 func (r *Redo) abort(p *rmgr.XactEnd) error {
-	xid := r.ended(p)
+	xid, err := r.ended(p)
+	if err != nil {
+		return err
+	}
 	if err := r.setStatus(xid, p.Subxacts, pgdata.XactAborted); err != nil {
 		return err
 	}
@@ -70,10 +83,13 @@ func (r *Redo) abort(p *rmgr.XactEnd) error {
 }
 
 // ended is the transaction that ends; the next one is after it and its subtransactions.
-func (r *Redo) ended(p *rmgr.XactEnd) uint32 {
+func (r *Redo) ended(p *rmgr.XactEnd) (uint32, error) {
 	xid := r.rec.XID
 	if p.Info&rmgr.XactHasTwoPhase != 0 {
 		xid = p.XID
+	}
+	if xid < firstXID {
+		return 0, errNoXID
 	}
 	newest := xid
 	for i := range p.Subxacts.Len() {
@@ -83,7 +99,7 @@ func (r *Redo) ended(p *rmgr.XactEnd) uint32 {
 	}
 	r.counters.sawXID(newest)
 	r.running.saw(newest)
-	return xid
+	return xid, nil
 }
 
 // setStatus notes in pg_xact what became of a transaction and its subtransactions.
@@ -96,11 +112,25 @@ func (r *Redo) setStatus(xid uint32, subxacts rmgr.Uint32s, status pgdata.XactSt
 	return r.state.Commits.Set(xid, status)
 }
 
-// finish removes what ends with a transaction: files of relations, and what a prepared transaction has.
+// finish removes what ends with a transaction: files of relations, in Greenplum those of databases and tablespaces too,
+// and what a prepared transaction has.
 func (r *Redo) finish(p *rmgr.XactEnd) error {
 	for i := range p.Relations.Len() {
-		del := p.Relations.At(i)
-		if err := r.store.Drop(del.Relation); err != nil {
+		rel := p.Relations.At(i).Relation
+		r.invalid.forgetRelation(rel)
+		if err := r.store.Drop(rel); err != nil {
+			return err
+		}
+	}
+	for i := range p.Databases.Len() {
+		dir := p.Databases.At(i)
+		r.invalid.forgetDatabase(dir.Database)
+		if err := r.store.DropDatabase(dir.Tablespace, dir.Database); err != nil {
+			return err
+		}
+	}
+	if p.RemoveTablespace != 0 {
+		if err := r.store.DropTablespace(p.RemoveTablespace); err != nil {
 			return err
 		}
 	}
