@@ -161,6 +161,29 @@ func (d *DataDir) Conf(name string) (value string, ok bool, err error) {
 	return "", false, nil
 }
 
+// DBID is the gp_dbid of a Greenplum or Cloudberry instance, 0 when there is none.
+func (d *DataDir) DBID() (int, error) {
+	c, err := ReadConf(d.fsys, d.Path, InternalConfName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	value, ok := c.Lookup("gp_dbid")
+	if !ok {
+		return 0, nil
+	}
+	id, err := strconv.Atoi(value)
+	if err != nil || id <= 0 {
+		return 0, fmt.Errorf("%w: %s says gp_dbid is %q", ErrNotDataDir, InternalConfName, value)
+	}
+	return id, nil
+}
+
+// TablespacesNow lists pg_tblspc anew.
+func (d *DataDir) TablespacesNow() ([]Tablespace, error) { return readTablespaces(d.fsys, d.Path) }
+
 // Lock takes hold of the directory; see Acquire.
 func (d *DataDir) Lock(port int) (*Lock, error) { return Acquire(d.fsys, d.Path, port) }
 

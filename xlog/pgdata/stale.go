@@ -5,9 +5,10 @@ package pgdata
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
 // relcacheInitName is the file in which a database keeps descriptions of its catalogs (RELCACHE_INIT_FILENAME).
@@ -94,12 +95,16 @@ func (d *DataDir) removeMatching(dir, pattern string) error {
 // LinkTablespaces makes the links that tablespace_map lists, in the place of what is there under their names.
 func (d *DataDir) LinkTablespaces(spaces []MappedTablespace) error {
 	dir := filepath.Join(d.Path, tablespacesDir)
+	linker, ok := d.fsys.(vfs.Linker)
+	if !ok {
+		return errNoLinks
+	}
 	for _, s := range spaces {
 		link := filepath.Join(dir, strconv.FormatUint(uint64(s.OID), 10))
 		if err := ignoreNotExist(d.fsys.Remove(link)); err != nil {
 			return err
 		}
-		if err := os.Symlink(s.Path, link); err != nil {
+		if err := linker.Symlink(s.Path, link); err != nil {
 			return err
 		}
 	}

@@ -53,8 +53,32 @@ func (r *Redo) reachConsistency() error {
 	if err := r.invalid.check(); err != nil {
 		return err
 	}
+	if err := r.checkTablespaces(); err != nil {
+		return err
+	}
 	c.at = r.end
 	r.shared.consistent.Store(uint64(c.at))
+	return nil
+}
+
+// checkTablespaces looks for directories in the place of a tablespace's link: replay makes one for a database in a
+// tablespace that is not there, because it is dropped later, and that must have happened (CheckTablespaceDirectory).
+func (r *Redo) checkTablespaces() error {
+	if !r.dialect.ChecksTablespaces() {
+		return nil
+	}
+	if v, _, err := r.dir.Conf("allow_in_place_tablespaces"); err != nil || v == "on" || v == "true" {
+		return err
+	}
+	spaces, err := r.dir.TablespacesNow()
+	if err != nil {
+		return err
+	}
+	for _, s := range spaces {
+		if s.Path == "" {
+			return fmt.Errorf("%w: pg_tblspc/%d is a directory and no link", ErrInvalidPages, s.OID)
+		}
+	}
 	return nil
 }
 

@@ -17,12 +17,13 @@ type Progress struct {
 	Consistent   xlog.LSN        // where the directory became consistent, 0 before
 	LastXact     time.Time       // when the transaction ended whose end was applied last; zero when there was none
 	Restartpoint xlog.LSN        // where recovery would begin
+	MissingPages int             // pages that records referred to and that do not exist, so far
 }
 
 // progress is what other goroutines may read.
 type progress struct {
 	lsn, consistent, restartpoint atomic.Uint64
-	timeline                      atomic.Uint32
+	timeline, missing             atomic.Uint32
 	lastXact                      atomic.Int64 // TimestampTz
 }
 
@@ -32,6 +33,7 @@ func (r *Redo) Progress() Progress {
 	p := Progress{
 		LSN: xlog.LSN(s.lsn.Load()), Timeline: xlog.TimelineID(s.timeline.Load()),
 		Consistent: xlog.LSN(s.consistent.Load()), Restartpoint: xlog.LSN(s.restartpoint.Load()),
+		MissingPages: int(s.missing.Load()),
 	}
 	if us := s.lastXact.Load(); us != 0 {
 		p.LastXact = timestamp(us)
@@ -43,6 +45,9 @@ func (r *Redo) Progress() Progress {
 func (r *Redo) publish() {
 	r.shared.lsn.Store(uint64(r.end))
 	r.shared.timeline.Store(uint32(r.tli))
+	if r.invalid.pages != nil {
+		r.shared.missing.Store(uint32(len(r.invalid.pages)))
+	}
 }
 
 // noteTime is called for the records that say when they were written (SetLatestXTime).

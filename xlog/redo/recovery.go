@@ -21,6 +21,8 @@ type Config struct {
 	WAL WAL
 	// CacheBytes is the budget of the page cache; 0: pgdata.DefaultBudget.
 	CacheBytes int64
+	// TablespaceLocation says where a tablespace is made whose location on the primary is given; nil: at the same path.
+	TablespaceLocation func(location string) string
 	// RestartBytes and RestartTime say when a restartpoint is Due: at a checkpoint when so much of the log was replayed, or so
 	// much time went by, since the last one; 0: DefaultRestartBytes and DefaultRestartTime.
 	RestartBytes int64
@@ -102,8 +104,14 @@ func open(cfg Config) (*Redo, error) {
 	return r, nil
 }
 
-func (r *Redo) openStore(cfg Config) (err error) {
-	r.store, err = pgdata.NewStore(r.dir, pgdata.StoreConfig{Budget: cfg.CacheBytes, BeforeWrite: r.reach})
+func (r *Redo) openStore(cfg Config) error {
+	dbid, err := r.dir.DBID()
+	if err != nil {
+		return err
+	}
+	r.store, err = pgdata.NewStore(r.dir, pgdata.StoreConfig{
+		Budget: cfg.CacheBytes, BeforeWrite: r.reach, DBID: dbid, TablespaceLocation: cfg.TablespaceLocation,
+	})
 	return err
 }
 
@@ -116,6 +124,9 @@ func (r *Redo) begin(b *beginning) error {
 		return err
 	}
 	if err := r.retireBackupFiles(b); err != nil {
+		return err
+	}
+	if err := r.store.ResetUnlogged(); err != nil {
 		return err
 	}
 	r.restart.at = r.end

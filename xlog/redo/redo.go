@@ -23,6 +23,7 @@ type Redo struct {
 	decoder *rmgr.Decoder
 	layout  uint8 // version of new pages
 	invalid invalidPages
+	failed  error // of a record: final, for pages may have been changed in part
 
 	recovery
 
@@ -76,8 +77,8 @@ var table = func() (t [256]func(*Redo, rmgr.Payload) error) {
 	return t
 }()
 
-// Apply redoes a record, which must be the one after the last. After an error nothing more may be applied: pages may have
-// been changed in part.
+// Apply redoes a record, which must be the one after the last. After an error of redo nothing more is applied or written,
+// for pages may have been changed in part: every later call returns that error.
 func (r *Redo) Apply(rec *xlog.Record) error {
 	payload, err := r.decode(rec)
 	if err != nil {
@@ -95,8 +96,12 @@ func (r *Redo) decode(rec *xlog.Record) (rmgr.Payload, error) {
 
 func (r *Redo) applyDecoded(payload rmgr.Payload) error {
 	r.store.Begin()
+	if r.failed != nil {
+		return r.failed
+	}
 	if err := r.apply(payload); err != nil {
-		return r.fail(err)
+		r.failed = r.fail(err)
+		return r.failed
 	}
 	r.publish()
 	return nil

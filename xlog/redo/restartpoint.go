@@ -77,6 +77,9 @@ func (r *Redo) restartpoint(shutdown bool) error {
 }
 
 func (r *Redo) writeEverything(shutdown bool) error {
+	if r.failed != nil {
+		return r.failed
+	}
 	if !r.newCheckPoint() {
 		return r.stayAtCheckPoint(shutdown)
 	}

@@ -53,7 +53,13 @@ func (r *Redo) countersOf(p *rmgr.CheckPoint) {
 // flushAll writes what was changed (CheckPointGuts). A prepared transaction gets a file when its record is before redo,
 // from where recovery would begin.
 func (r *Redo) flushAll(redo xlog.LSN) error {
+	if r.failed != nil {
+		return r.failed
+	}
 	if err := r.flushWAL(r.next); err != nil {
+		return err
+	}
+	if err := r.dir.CheckpointDecoding(); err != nil {
 		return err
 	}
 	if err := r.state.Flush(redo); err != nil {
