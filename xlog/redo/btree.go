@@ -63,7 +63,7 @@ func (r *Redo) btreeAdd(page bufpage.Page, p *rmgr.BtreeInsert) error {
 	tuple := p.Tuple
 	if p.Post {
 		tuple = r.scratch.copyItem(tuple)
-		if err := swapPosting(tuple, page.Item(int(p.Offset)-1), int(p.Posting)); err != nil {
+		if err := swapPosting(tuple, page.IndexTuple(int(p.Offset)-1), int(p.Posting)); err != nil {
 			return err
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // pendingPosting is a run of equal tuples that become one (BTDedupStateData). The item pointers of them are in the
 // scratch memory.
 type pendingPosting struct {
-	base    btreeTuple
+	base    bufpage.IndexTuple
 	keySize int // of base without its item pointers
 	offset  int // of base on the old page
 	items   int
@@ -86,8 +86,8 @@ func (p *pendingPosting) merged() int {
 }
 
 // startPosting begins a run with a tuple (_bt_dedup_start_pending).
-func (s *scratch) startPosting(p *pendingPosting, tuple btreeTuple, off int) error {
-	keySize, pointers, err := tuple.parts()
+func (s *scratch) startPosting(p *pendingPosting, tuple bufpage.IndexTuple, off int) error {
+	keySize, pointers, err := postingParts(tuple)
 	if err != nil {
 		return err
 	}
@@ -97,8 +97,8 @@ func (s *scratch) startPosting(p *pendingPosting, tuple btreeTuple, off int) err
 }
 
 // mergePosting adds a tuple to the run (_bt_dedup_save_htid).
-func (s *scratch) mergePosting(p *pendingPosting, tuple btreeTuple) error {
-	_, pointers, err := tuple.parts()
+func (s *scratch) mergePosting(p *pendingPosting, tuple bufpage.IndexTuple) error {
+	_, pointers, err := postingParts(tuple)
 	if err != nil {
 		return err
 	}
@@ -113,10 +113,10 @@ func (s *scratch) finishPosting(page bufpage.Page, p *pendingPosting) error {
 	case p.items == 0:
 		return nil
 	case p.items == 1:
-		if p.base.size() > len(p.base) {
-			return fmt.Errorf("%w: tuple of %d bytes", bufpage.ErrItem, p.base.size())
+		if p.base.Size() > len(p.base) {
+			return fmt.Errorf("%w: tuple of %d bytes", bufpage.ErrItem, p.base.Size())
 		}
-		return appendItem(page, p.base[:p.base.size()])
+		return appendItem(page, p.base[:p.base.Size()])
 	}
 	tuple, err := s.formPosting(p.base, p.keySize, s.pointers)
 	if err != nil {

@@ -108,11 +108,9 @@ func writeBtreeDeleted(page bufpage.Page, safeXid uint64, d *xlog.Dialect) {
 // addBtreeTopParent gives a half-dead leaf page its only item, a high key that points to the topmost page of the branch
 // that goes.
 func addBtreeTopParent(page bufpage.Page, block uint32) error {
-	tuple := make([]byte, 0, indexTupleHeader)
-	tuple = binary.LittleEndian.AppendUint16(tuple, uint16(block>>16))
-	tuple = binary.LittleEndian.AppendUint16(tuple, uint16(block))
-	tuple = binary.LittleEndian.AppendUint16(tuple, 0)
-	tuple = binary.LittleEndian.AppendUint16(tuple, indexTupleHeader|btreeAltPointer)
+	tuple := make(bufpage.IndexTuple, indexTupleHeader)
+	tuple.SetTID(bufpage.TID{Block: block})
+	tuple.SetInfo(indexTupleHeader | bufpage.IndexReserved)
 	_, err := page.AddItem(tuple, btreeHighKey, false, false)
 	return err
 }

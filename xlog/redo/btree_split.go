@@ -69,7 +69,7 @@ func (r *Redo) btreeLeftHalf(page bufpage.Page, p *rmgr.BtreeSplit, newBlock uin
 	item, itemOffset := p.NewItem, int(p.NewItemOffset)
 	if p.Posting != 0 {
 		item = r.scratch.copyItem(item)
-		if err := swapPosting(item, page.Item(itemOffset-1), int(p.Posting)); err != nil {
+		if err := swapPosting(item, page.IndexTuple(itemOffset-1), int(p.Posting)); err != nil {
 			return err
 		}
 	}

@@ -23,14 +23,14 @@ func pointers(offsets ...uint16) (list []byte) {
 }
 
 // plainTuple is an index tuple of size bytes, the item pointer included.
-func plainTuple(size int, off uint16) btreeTuple {
-	t := btreeTuple(append(pointers(off), make([]byte, size-itemPointerSize)...))
+func plainTuple(size int, off uint16) bufpage.IndexTuple {
+	t := bufpage.IndexTuple(append(pointers(off), make([]byte, size-itemPointerSize)...))
 	t[size-1] = 0xAB
-	t.setInfo(uint16(size) | 0x4000)
+	t.SetInfo(uint16(size) | bufpage.IndexVarWidth)
 	return t
 }
 
-func postingTuple(t *testing.T, keySize int, offsets ...uint16) btreeTuple {
+func postingTuple(t *testing.T, keySize int, offsets ...uint16) bufpage.IndexTuple {
 	var s scratch
 	tuple, err := s.formPosting(plainTuple(keySize, 0), keySize, pointers(offsets...))
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func uint16s(values ...uint16) (a rmgr.Uint16s) {
 }
 
 // btreePage is a leaf page, the only one of an index.
-func btreePage(t testing.TB, d *xlog.Dialect, items ...btreeTuple) bufpage.Page {
+func btreePage(t testing.TB, d *xlog.Dialect, items ...bufpage.IndexTuple) bufpage.Page {
 	page := make(bufpage.Page, d.BlockSize())
 	page.Init(btreeOpaqueSize, d.PageLayoutVersion())
 	btreeOpaque(page.Special()).setFlags(btreeLeaf | btreeRoot | btreeHasGarbage)
@@ -66,7 +66,7 @@ func TestBtreeSwapPosting(t *testing.T) {
 		require.Error(t, swapPosting(tuple, posting, at))
 	}
 	require.Error(t, swapPosting(tuple, plainTuple(16, 1), 1))
-	posting.setBlock(24)
+	posting.SetTID(bufpage.TID{Block: 24, Offset: posting.TID().Offset})
 	require.ErrorIs(t, swapPosting(tuple, posting, 1), bufpage.ErrItem, "a list that reaches behind the tuple")
 }
 
@@ -74,7 +74,7 @@ func TestBtreeShortenPosting(t *testing.T) {
 	var s scratch
 	for _, c := range []struct {
 		deleted rmgr.Uint16s
-		want    btreeTuple
+		want    bufpage.IndexTuple
 	}{
 		{uint16s(0, 3), postingTuple(t, 16, 2, 3)},
 		{uint16s(1), postingTuple(t, 16, 1, 3, 4)},

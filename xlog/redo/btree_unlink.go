@@ -27,7 +27,7 @@ func dropDownlink(page bufpage.Page, off int) error {
 	if err != nil {
 		return err
 	}
-	tuple.setBlock(next.block())
+	tuple.SetTID(bufpage.TID{Block: next.TID().Block, Offset: tuple.TID().Offset})
 	return page.IndexDelete(off + 1)
 }
 
