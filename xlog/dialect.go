@@ -45,6 +45,7 @@ type Dialect struct {
 	name    string
 	flavour Flavour
 	base    int // PostgreSQL major whose formats these are
+	minor   int // release of it; 0: unknown
 
 	pageMagic      uint16 // XLOG_PAGE_MAGIC
 	pageFlags      uint16 // XLP_ALL_FLAGS
@@ -207,6 +208,17 @@ func (d *Dialect) acceptsCatalog(v uint32) bool {
 		return v >= d.catalogVersion
 	}
 	return v == d.catalogVersion
+}
+
+// WithServerVersion is the dialect of one release, given as server_version_num: bytes in the log do not depend on it, but
+// what redo leaves does in a few places. A number of another major version, or 0, changes nothing.
+func (d *Dialect) WithServerVersion(num int) *Dialect {
+	if num/10000 != d.base || d.flavour != PostgreSQL {
+		return d
+	}
+	release := *d
+	release.minor = num % 10000
+	return &release
 }
 
 // WithBlockSizes is d for a server compiled with other block sizes than usual, both in bytes.

@@ -29,5 +29,12 @@ func (d *Dialect) HeapVisibleSetsLSN() bool { return d.flavour == PostgreSQL }
 func (d *Dialect) VisibilityMapExtendsFilled() bool { return d.base <= 15 }
 
 // FreeSpaceIsHint tells whether redo changes the free space map as hints are changed, which is lost where hint bits are
-// logged. PostgreSQL 14 to 18 stopped doing so in the minor releases of May 2026.
-func (d *Dialect) FreeSpaceIsHint() bool { return d.flavour != PostgreSQL || d.base <= 13 }
+// logged. PostgreSQL 14 to 18 stopped doing so in the minor releases of May 2026, and did so again half a year later
+// (seen in 15.20). Of an unknown minor release it is said that it does not: then nothing is lost.
+func (d *Dialect) FreeSpaceIsHint() bool {
+	stopped := map[int]int{14: 23, 15: 18, 16: 14, 17: 10, 18: 4}[d.base]
+	if d.flavour != PostgreSQL || stopped == 0 {
+		return true
+	}
+	return d.minor != 0 && (d.minor < stopped || d.minor >= stopped+2)
+}

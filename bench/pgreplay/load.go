@@ -3,6 +3,7 @@
 package pgreplay
 
 import (
+	"context"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -80,6 +81,13 @@ func Pgbench(t testing.TB, s *pgserver.Server) {
 // Finish stops the server that wrote the log, and takes away what is in its tablespaces, which are the directories
 // in dir.
 func (s *Source) Finish(primary *pgserver.Server, dir string) error {
+	rows, err := primary.Query(context.Background(), "SHOW server_version_num")
+	if err != nil {
+		return err
+	}
+	if s.Version, err = strconv.Atoi(rows[0][0]); err != nil {
+		return err
+	}
 	if err := primary.Stop(pgserver.Fast); err != nil {
 		return err
 	}

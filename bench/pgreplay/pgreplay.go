@@ -27,10 +27,11 @@ import (
 
 // Source is a base and the log after it.
 type Source struct {
-	Major int
-	Base  string   // data directory; its pg_wal, its postmaster.pid and its settings of recovery do not count
-	WAL   string   // directory of the segments and history files
-	Last  xlog.LSN // begin of the last record to replay
+	Major   int
+	Version int      // server_version_num
+	Base    string   // data directory; its pg_wal, its postmaster.pid and its settings of recovery do not count
+	WAL     string   // directory of the segments and history files
+	Last    xlog.LSN // begin of the last record to replay
 	// Tablespaces are the directories that the log's CREATE TABLESPACE names. They belong to one replay at a time,
 	// see Apart.
 	Tablespaces []string

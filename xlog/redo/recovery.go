@@ -17,6 +17,9 @@ import (
 type Config struct {
 	Dir string // data directory that no server works on; the caller holds its lock
 	FS  vfs.FS // nil: vfs.OS
+	// ServerVersion is server_version_num of the server whose redo is to be followed to the byte; 0 is one of the last minor
+	// releases.
+	ServerVersion int
 	// WAL gives the checkpoint record that recovery begins at, and the timelines' histories; nil: Dir's pg_wal.
 	WAL WAL
 	// CacheBytes is the budget of the page cache; 0: pgdata.DefaultBudget.
@@ -82,7 +85,7 @@ func open(cfg Config) (*Redo, error) {
 	if cfg.RestartTime == 0 {
 		cfg.RestartTime = DefaultRestartTime
 	}
-	r := &Redo{dialect: dir.Dialect, layout: dir.Dialect.PageLayoutVersion()}
+	r := &Redo{dialect: dir.Dialect.WithServerVersion(cfg.ServerVersion), layout: dir.Dialect.PageLayoutVersion()}
 	r.decoder = rmgr.NewDecoder(dir.Dialect)
 	r.recovery = recovery{
 		dir: dir, fs: cfg.FS, wal: cfg.WAL, flush: cfg.FlushWAL, control: *dir.Control,
