@@ -159,3 +159,71 @@ func FuzzBtreePages(f *testing.F) {
 		_ = dropDownlink(fresh(), int(a))
 	})
 }
+
+// storedPage puts a page into the store, as block.
+func storedPage(t testing.TB, r *Redo, block uint32, page bufpage.Page) {
+	buf, err := r.store.Zero(testRel, xlog.MainFork, block)
+	require.NoError(t, err)
+	copy(buf.Page, page)
+	buf.MarkDirty()
+}
+
+// mainBlock is a reference to a block of testRel.
+func mainBlock(id uint8, block uint32, flags uint8) xlog.BlockRef {
+	return xlog.BlockRef{ID: id, Rel: testRel, Block: block, Flags: flags}
+}
+
+// TestBtreeVacuumCycle has pages of a split that happened during the vacuum.
+func TestBtreeVacuumCycle(t *testing.T) {
+	for d, want := range map[*xlog.Dialect]uint16{xlog.Postgres17: 9, xlog.Postgres18: 0} {
+		page := btreePage(t, d, plainTuple(16, 1), plainTuple(16, 2))
+		btreeOpaque(page.Special()).setCycleID(9)
+		vacuum := &rmgr.BtreeVacuum{BtreeDeletion: rmgr.BtreeDeletion{HasData: true, Deleted: uint16s(1)}}
+		require.NoError(t, testRedo(d).btreeVacuum(page, vacuum))
+		require.Equal(t, want, binary.LittleEndian.Uint16(page.Special()[14:]), "PostgreSQL %d", d.Base())
+		require.Equal(t, btreeLeaf|btreeRoot, btreeOpaque(page.Special()).flags())
+		require.Equal(t, 1, page.MaxOffset())
+	}
+}
+
+// TestBtreeDeletedPage compares deleted pages with what PostgreSQL 13 and 14 leave.
+func TestBtreeDeletedPage(t *testing.T) {
+	for _, c := range []struct {
+		dialect *xlog.Dialect
+		lower   int
+		opaque  []byte
+	}{
+		{xlog.Postgres13, 24, []byte{3, 0, 0, 0, 4, 0, 0, 0, 0x2C, 1, 0, 0, 4, 0, 0, 0}},
+		{xlog.Postgres14, 32, []byte{3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 1, 0, 0}},
+	} {
+		r := storedRedo(t, c.dialect, false)
+		for block := range uint32(6) {
+			storedPage(t, r, block, btreePage(t, c.dialect))
+		}
+		r.testRecord(0, mainBlock(0, 5, xlog.BlockWillInit), mainBlock(1, 3, 0), mainBlock(2, 4, 0))
+		require.NoError(t, r.btree(&rmgr.BtreeUnlinkPage{Left: 3, Right: 4, SafeXid: 300}))
+		page := r.testPage(t, xlog.MainFork, 5)
+		require.Equal(t, c.opaque, page.Special())
+		require.Equal(t, c.lower, page.Lower())
+		require.Equal(t, uint32(4), btreeOpaque(r.testPage(t, xlog.MainFork, 3).Special()).next())
+	}
+}
+
+func TestBtreeInsertAllocates(t *testing.T) {
+	d := xlog.Postgres15
+	r := storedRedo(t, d, false)
+	storedPage(t, r, 0, btreePage(t, d, postingTuple(t, 16, 1, 200, 300, 400)))
+	plain := &rmgr.BtreeInsert{Leaf: true, HasData: true, Offset: 1, Tuple: plainTuple(16, 7)}
+	post := &rmgr.BtreeInsert{Post: true, HasData: true, Offset: 3, Posting: 1, Tuple: plainTuple(16, 8)}
+	dedup := &rmgr.BtreeDedup{HasData: true, Intervals: rmgr.DedupIntervals(uint16s(1, 2))}
+	r.testRecord(0, mainBlock(0, 0, 0))
+	require.Zero(t, testing.AllocsPerRun(10, func() {
+		for _, p := range []rmgr.Payload{plain, post, dedup} {
+			r.store.Begin()
+			r.lsn++
+			if err := r.btree(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}))
+}

@@ -76,3 +76,47 @@ func FuzzHashPages(f *testing.F) {
 		_ = initHashMeta(page, &rmgr.HashInitMetaPage{Tuples: float64(n), FillFactor: a}, 4)
 	})
 }
+
+// TestHashNewBitmap adds the overflow page for which the bitmap pages have no room: a load for that would be gigabytes.
+func TestHashNewBitmap(t *testing.T) {
+	d := xlog.Postgres16
+	r := storedRedo(t, d, false)
+	meta := make(bufpage.Page, d.BlockSize())
+	require.NoError(t, initHashMeta(meta, &rmgr.HashInitMetaPage{FillFactor: 10}, 4))
+	storedPage(t, r, 0, meta)
+	bucket := make(bufpage.Page, d.BlockSize())
+	initHashPage(bucket, 1, 0, 2, 4)
+	storedPage(t, r, 1, bucket)
+	r.testRecord(0, mainBlock(0, 8, xlog.BlockWillInit), mainBlock(1, 1, 0), mainBlock(3, 9, xlog.BlockWillInit),
+		mainBlock(4, 0, 0))
+	require.NoError(t, r.hash(&rmgr.HashAddOvflPage{BitmapSize: 4096, HasFree: true, FirstFree: 5}))
+
+	m, err := hashMetaOf(r.testPage(t, xlog.MainFork, 0))
+	require.NoError(t, err)
+	require.Equal(t, []uint32{1, 9}, []uint32{m.u32(44), m.u32(hashMapsAt)}, "bitmap pages")
+	require.Equal(t, uint32(3), m.u32(hashSparesAt+4), "overflow pages")
+	require.Equal(t, uint32(5), m.u32(40), "first free")
+	bitmap := r.testPage(t, xlog.MainFork, 9)
+	require.Equal(t, bufpage.HeaderSize+4096, bitmap.Lower())
+	require.Equal(t, byte(0xFF), bitmap[bitmap.Lower()-1])
+	require.Equal(t, byte(0), bitmap[bitmap.Lower()])
+	require.Equal(t, []byte{1, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0, 1, 0, 0x80, 0xFF},
+		r.testPage(t, xlog.MainFork, 8).Special())
+	require.Equal(t, byte(8), r.testPage(t, xlog.MainFork, 1).Special()[4])
+}
+
+// TestHashSqueezeUnchanged frees a page that was empty.
+func TestHashSqueezeUnchanged(t *testing.T) {
+	for d, changed := range map[*xlog.Dialect]bool{xlog.Postgres16: true, xlog.Postgres17: false} {
+		r := storedRedo(t, d, false)
+		for block := range uint32(6) {
+			page := make(bufpage.Page, d.BlockSize())
+			initHashPage(page, 0, 0, 1, 4)
+			storedPage(t, r, block, page)
+		}
+		r.testRecord(0, mainBlock(1, 1, 0), mainBlock(2, 2, 0), mainBlock(3, 3, 0), mainBlock(5, 5, 0))
+		require.NoError(t, r.hash(&rmgr.HashSqueezePage{Next: 7, ToPrimary: true, HasBit: true}))
+		require.Equal(t, changed, r.testPage(t, xlog.MainFork, 1).LSN() == r.lsn, "PostgreSQL %d", d.Base())
+		require.Equal(t, byte(7), r.testPage(t, xlog.MainFork, 3).Special()[4])
+	}
+}

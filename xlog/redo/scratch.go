@@ -3,6 +3,8 @@
 package redo
 
 import (
+	"slices"
+
 	"github.com/walmirror/walmirror/xlog/bufpage"
 	"github.com/walmirror/walmirror/xlog/rmgr"
 )
@@ -36,10 +38,7 @@ func (s *scratch) copySpecial(page bufpage.Page, version uint8) bufpage.Page {
 
 // zeroItem gives n zero bytes for a tuple.
 func (s *scratch) zeroItem(n int) []byte {
-	if cap(s.item) < n {
-		s.item = make([]byte, n)
-	}
-	s.item = s.item[:n]
+	s.item = slices.Grow(s.item[:0], n)[:n]
 	clear(s.item)
 	return s.item
 }
