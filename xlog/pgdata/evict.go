@@ -80,17 +80,17 @@ func (s *Store) cleanFork(f *fork, pages []*Buffer) error {
 	return s.writePages(f, pages)
 }
 
-// maxRelations is how many relations the Store knows at most, about.
+// maxRelations is how many relations a Store knows at most, but for those of one record.
 const maxRelations = 1 << 16
 
 // spill comes before a new relation is known. When there are too many, those are forgotten of which there is nothing
 // in the cache, and when there still are too many, all.
 func (s *Store) spill() error {
-	if s.known < maxRelations {
+	if s.known < s.maxRelations {
 		return nil
 	}
 	s.forgetAll(func(r *relation) bool { return r.changedAt < 0 && !r.cached() })
-	if s.known < maxRelations/2 {
+	if s.known < s.maxRelations/2 {
 		return nil
 	}
 	if err := s.writeChanged(); err != nil {

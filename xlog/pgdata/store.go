@@ -30,6 +30,8 @@ type Store struct {
 	spare     []*relation                // forgotten ones, to be used again
 	known     int                        // number of relations
 
+	maxRelations int
+
 	frames
 	files   segmentFiles
 	batch   []*Buffer // those that are being written
@@ -79,7 +81,7 @@ func NewStore(dir *DataDir, cfg StoreConfig) (*Store, error) {
 	s := &Store{
 		dir: dir, cfg: cfg, blockSize: dir.Dialect.BlockSize(), segBlocks: dir.Control.RelsegSize,
 		checksums: dir.Control.DataChecksumVersion != 0, databases: make(map[databaseKey]*database), record: 1,
-		staging: make([]byte, 0, maxWrite),
+		staging: make([]byte, 0, maxWrite), maxRelations: maxRelations,
 	}
 	s.keepHints = !s.checksums && !dir.Control.WalLogHints
 	if s.segBlocks == 0 {
