@@ -27,6 +27,3 @@ func (d *Dialect) MaskBtreeDeleted() bool { return d.base <= 13 }
 
 // MaskSPGistEmpty tells whether such a comparison knows the unused space of SP-GiST pages without items.
 func (d *Dialect) MaskSPGistEmpty() bool { return d.base >= 13 }
-
-// MaskBRINEvacuation tells whether it takes no notice of the flag that a BRIN page is being emptied.
-func (d *Dialect) MaskBRINEvacuation() bool { return d.base >= 14 }

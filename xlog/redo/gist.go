@@ -71,10 +71,17 @@ func (r *Redo) gistReplace(page bufpage.Page, p *rmgr.GistPageUpdate) error {
 			return err
 		}
 		if o.flags()&gistLeaf != 0 {
-			o.setFlags(o.flags() | gistTuplesDeleted)
+			r.gistMarkDeleted(o)
 		}
 	}
 	return appendTuples(page, p.Inserted)
+}
+
+// gistMarkDeleted notes that tuples were deleted (GistMarkTuplesDeleted).
+func (r *Redo) gistMarkDeleted(o gistOpaque) {
+	if r.dialect.GistMarksDeleted() {
+		o.setFlags(o.flags() | gistTuplesDeleted)
+	}
 }
 
 func (r *Redo) gistDelete(p *rmgr.GistDelete) error {
@@ -88,7 +95,8 @@ func (r *Redo) gistDelete(p *rmgr.GistDelete) error {
 				return err
 			}
 		}
-		o.setFlags(o.flags()&^gistHasGarbage | gistTuplesDeleted)
+		o.setFlags(o.flags() &^ gistHasGarbage)
+		r.gistMarkDeleted(o)
 		return nil
 	})
 	return err
