@@ -46,11 +46,7 @@ func (c *CommitTimes) Activate(nextXID uint32) error {
 // are still written, as a server does.
 func (c *CommitTimes) Deactivate() error {
 	c.active = false
-	segments, err := c.segments()
-	if err != nil {
-		return err
-	}
-	return c.removeFiles(segments)
+	return c.forgetFiles()
 }
 
 // Set notes the time of a transaction, in microseconds since 2000 (TransactionIdSetCommitTs).

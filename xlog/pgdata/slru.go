@@ -44,6 +44,7 @@ type slruPage struct {
 	number int64
 	used   uint64 // the clock when it was asked for; 0 for an empty slot
 	dirty  bool
+	orphan bool // its file was removed, see forgetFiles
 	data   []byte
 }
 
@@ -83,7 +84,8 @@ func (s *slru) zero(number int64) error {
 		return err
 	}
 	clear(p.data)
-	s.keep(p, number).dirty = true
+	s.keep(p, number)
+	p.dirty, p.orphan = true, false
 	return nil
 }
 
@@ -137,7 +139,7 @@ func (s *slru) evict(p *slruPage) error {
 
 // drop forgets a page.
 func (s *slru) drop(p *slruPage) {
-	p.used, p.dirty = 0, false
+	p.used, p.dirty, p.orphan = 0, false, false
 	if s.last == p {
 		s.last = nil
 	}
@@ -172,7 +174,7 @@ func (s *slru) read(p *slruPage, number int64) (err error) {
 // written).
 func (s *slru) exists(number int64) (bool, error) {
 	for i := range s.slots {
-		if p := &s.slots[i]; p.dirty && p.number == number {
+		if p := &s.slots[i]; p.dirty && !p.orphan && p.number == number {
 			return true, nil
 		}
 	}
@@ -218,7 +220,7 @@ func (s *slru) writePages(pages []*slruPage) (err error) {
 		if _, err := f.WriteAt(p.data, s.offset(p.number)); err != nil {
 			return err
 		}
-		p.dirty = false
+		p.dirty, p.orphan = false, false
 	}
 	return nil
 }
@@ -286,6 +288,18 @@ func (s *slru) removeFiles(segments []int64) error {
 		}
 	}
 	return s.fsys.SyncDir(s.dir)
+}
+
+// forgetFiles removes all files. Pages in memory stay, and those that were changed are still written.
+func (s *slru) forgetFiles() error {
+	segments, err := s.segments()
+	if err != nil {
+		return err
+	}
+	for i := range s.slots {
+		s.slots[i].orphan = true
+	}
+	return s.removeFiles(segments)
 }
 
 // segments lists the files (SlruScanDirectory).
