@@ -32,9 +32,26 @@ func (d *Dialect) VisibilityMapExtendsFilled() bool { return d.base <= 15 }
 // logged. PostgreSQL 14 to 18 stopped doing so in the minor releases of May 2026, and did so again half a year later
 // (seen in 15.20). Of an unknown minor release it is said that it does not: then nothing is lost.
 func (d *Dialect) FreeSpaceIsHint() bool {
-	stopped := map[int]int{14: 23, 15: 18, 16: 14, 17: 10, 18: 4}[d.base]
+	stopped := d.freeSpaceNoHint()
 	if d.flavour != PostgreSQL || stopped == 0 {
 		return true
 	}
 	return d.minor != 0 && (d.minor < stopped || d.minor >= stopped+2)
+}
+
+// freeSpaceNoHint is the minor release of May 2026.
+func (d *Dialect) freeSpaceNoHint() int {
+	switch d.base {
+	case 14:
+		return 23
+	case 15:
+		return 18
+	case 16:
+		return 14
+	case 17:
+		return 10
+	case 18:
+		return 4
+	}
+	return 0
 }
