@@ -3,8 +3,12 @@
 package xlog
 
 // MultiXactSetsNextOffset tells whether the record of a multixact makes redo note where the members of the next one
-// begin. It came with minor releases of 14 to 18; 12 and 13 had ended, and Greenplum and Cloudberry stand on older ones.
-func (d *Dialect) MultiXactSetsNextOffset() bool { return d.flavour == PostgreSQL && d.base >= 14 }
+// begin. PostgreSQL 14 to 18 do since the minor releases of February 2026; 12 and 13 had ended then, and Greenplum and
+// Cloudberry stand on older ones. Of an unknown minor release it is said that it does: that harms nobody.
+func (d *Dialect) MultiXactSetsNextOffset() bool {
+	since := map[int]int{14: 21, 15: 16, 16: 12, 17: 8, 18: 2}[d.base]
+	return d.flavour == PostgreSQL && d.base >= 14 && (d.minor == 0 || d.minor >= since)
+}
 
 // TwoPhaseNamesFull tells whether the files in pg_twophase have the epoch in their names.
 func (d *Dialect) TwoPhaseNamesFull() bool { return d.base >= 17 }

@@ -113,14 +113,18 @@ func TestCommitLogTruncate(t *testing.T) {
 
 func TestMultiXacts(t *testing.T) {
 	t.Parallel()
-	const perPage = 2048
 	for _, c := range []struct {
 		dialect *xlog.Dialect
 		next    bool
-	}{{xlog.Postgres13, false}, {xlog.Postgres14, true}, {xlog.Postgres18, true}} {
+	}{
+		{xlog.Postgres13, false}, {xlog.Postgres14, true}, {xlog.Postgres18, true}, {xlog.Greenplum7, false},
+		{xlog.Postgres16.WithServerVersion(160011), false}, {xlog.Postgres16.WithServerVersion(160012), true},
+	} {
 		dir := transactionsDir(t, c.dialect)
 		s := openTransactions(t, dir, 3)
 		m := &s.MultiXacts
+		page := int64(c.dialect.BlockSize())
+		perPage := uint32(page / 4)
 		offset := func(id uint32) uint32 {
 			p, err := m.offsets.page(int64(id / perPage))
 			require.NoError(t, err)
@@ -143,7 +147,7 @@ func TestMultiXacts(t *testing.T) {
 		require.NoError(t, m.ZeroOffsetsPage(2))
 		require.NoError(t, m.Create(3*perPage-1, 77, 1))
 		require.NoError(t, s.Flush(0))
-		require.Equal(t, c.next, fileSize(t, dir, "pg_multixact/offsets/0000") == 4*8192)
+		require.Equal(t, c.next, fileSize(t, dir, "pg_multixact/offsets/0000") == 4*page)
 
 		// A recovery that begins behind the record that made the page.
 		require.NoError(t, m.ZeroOffsetsPage(3))

@@ -19,10 +19,14 @@ func (r *Redo) startState(p *rmgr.CheckPoint) error {
 	}
 	var err error
 	r.state, err = pgdata.OpenTransactions(pgdata.TransactionsConfig{
-		Dir: r.dir, NextXID: p.NextXID, CommitTimes: r.control.TrackCommitTimestamp, BeforeWrite: r.reach,
+		Dir: r.dir, Dialect: r.dialect, NextXID: p.NextXID, CommitTimes: r.control.TrackCommitTimestamp,
+		BeforeWrite: r.reach,
 	})
 	if err != nil {
 		return err
+	}
+	if r.control.TrackCommitTimestamp {
+		r.counters.activateCommitTimes()
 	}
 	if p.Shutdown {
 		r.running.shutdown(uint32(p.NextXID), r.state.Prepared.XIDs())
