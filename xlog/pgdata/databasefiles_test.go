@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -260,4 +261,34 @@ func TestDamagedPage(t *testing.T) {
 	_, err = s.Zero(rel(1), xlog.MainFork, ^uint32(0))
 	require.Error(t, err)
 	require.Error(t, s.Create(xlog.RelFileLocator{RelNumber: 1}, xlog.MainFork))
+}
+
+// TestStoreBudget fills a store with many times as much as it may hold.
+func TestStoreBudget(t *testing.T) {
+	const budget, blocks = 4 << 20, 40_000
+	path := t.TempDir()
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	dir := testDir(t, vfs.OS, path, true)
+	dir.Control.RelsegSize = 1 << 17
+	s := newStore(t, dir, StoreConfig{Budget: budget})
+	for i := range blocks {
+		page(t, s, rel(100+i%20), uint32(i/20), byte(i))
+	}
+	stats := s.Stats()
+	require.Equal(t, budget/testBlockSize, stats.Capacity)
+	require.Equal(t, stats.Capacity, stats.Cached)
+	require.EqualValues(t, blocks-stats.Capacity, stats.Evictions)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(8<<20), "besides the pages")
+	require.NoError(t, s.Flush())
+	require.EqualValues(t, blocks, s.Stats().Written, "each page once")
+	for i := range blocks {
+		s.Begin()
+		b, err := s.Read(rel(100+i%20), xlog.MainFork, uint32(i/20))
+		require.NoError(t, err)
+		require.Equal(t, byte(i), b.Page[500])
+	}
 }

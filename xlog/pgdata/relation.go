@@ -161,22 +161,19 @@ func (s *Store) cut(f *fork, n uint32) {
 }
 
 // drop makes all forks not exist. Nothing is left to know of a relation that has no files.
-func (s *Store) drop(r *relation) error {
+func (s *Store) drop(r *relation) {
 	if !s.anyOnDisk(r) {
 		s.forget(r)
-		return nil
+		return
 	}
 	for i := range r.forks {
 		f := &r.forks[i]
-		if !f.known {
-			if err := s.look(f); err != nil {
-				return err
-			}
+		if !f.known { // how long its files are does not matter
+			f.known, f.onDisk = true, s.onDisk(f)
 		}
 		s.cut(f, 0)
-		f.exists, f.segments, f.dropped, f.cutAt = false, 0, true, s.record
+		f.exists, f.segments, f.dropped = false, 0, true
 	}
-	return nil
 }
 
 // noteChange has the relation's files brought up to date at Flush.

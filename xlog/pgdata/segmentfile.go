@@ -64,7 +64,7 @@ type openFile struct {
 }
 
 // maxOpenFiles is how many files are kept open.
-const maxOpenFiles = 256
+const maxOpenFiles = 500
 
 func (c *segmentFiles) init(dir *DataDir, segmentSize int64) error {
 	perm, err := filePerm(dir.fsys, dir.Path)

@@ -218,8 +218,8 @@ func (s *Store) Truncate(rel xlog.RelFileLocator, fork xlog.ForkNumber, n uint32
 // Drop removes all forks of a relation (smgrdounlinkall); it is no error that there is none.
 func (s *Store) Drop(rel xlog.RelFileLocator) error {
 	r, err := s.relation(rel)
-	if err != nil {
-		return err
+	if err == nil {
+		s.drop(r)
 	}
-	return s.drop(r)
+	return err
 }
