@@ -18,12 +18,13 @@ import (
 )
 
 // TestConsistency redoes a load that reaches every record, whose log has an image of each page as it was after each
-// record (wal_consistency_checking = all). Every page must be like its image but for what the server masks.
+// record (wal_consistency_checking = all), and few for redo to restore. Every page must be like its image but for what the
+// server masks.
 func TestConsistency(t *testing.T) {
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
 		source := pgreplay.Record(t, walload.Options{
 			Major: major, Parts: walload.Replayable,
-			Settings: map[string]string{"wal_consistency_checking": "all"},
+			Settings: map[string]string{"wal_consistency_checking": "all", "full_page_writes": "off"},
 		}, pgreplay.Cold)
 		dir := filepath.Join(pgserver.TempDir(t), "redone")
 		require.NoError(t, source.Copy(dir))
@@ -31,12 +32,21 @@ func TestConsistency(t *testing.T) {
 	})
 }
 
+// TestGreenplumConsistency does so with the recording of a Greenplum.
+func TestGreenplumConsistency(t *testing.T) {
+	set := filepath.Join(pgreplay.Recorded(t), "gp7dev-consistency")
+	dir := filepath.Join(t.TempDir(), "redone")
+	pgreplay.Unpack(t, filepath.Join(set, "base", "base.tar.zst"), dir, filepath.Join(set, "wal"))
+	openConsistency(t, Config{Dir: dir}).run(t)
+}
+
 // consistencyRun redoes the log of a data directory. Pages that are not as their images are made so, and redo goes on.
 type consistencyRun struct {
 	*Redo
 	reader  *xlog.Reader
 	records int
-	equal   map[string]uint64 // pages by record
+	equal   map[string]uint64 // pages by kind of record
+	none    map[string]uint64 // records that are to be checked, but had nothing to compare
 	unequal map[string][]error
 }
 
@@ -54,7 +64,8 @@ func openConsistency(t *testing.T, cfg Config) *consistencyRun {
 	require.NoError(t, err)
 	r.CheckConsistency(true)
 	return &consistencyRun{
-		Redo: r, reader: r.newReader(r.end), equal: map[string]uint64{}, unequal: map[string][]error{},
+		Redo: r, reader: r.newReader(r.end), equal: map[string]uint64{}, none: map[string]uint64{},
+		unequal: map[string][]error{},
 	}
 }
 
@@ -68,6 +79,11 @@ func (c *consistencyRun) run(t *testing.T) {
 		total += n
 	}
 	t.Logf("%d records, %d pages compared and equal, of %d kinds of records: %v", c.records, total, len(c.equal), c.equal)
+	for name, n := range c.none {
+		if c.equal[name] == 0 {
+			t.Logf("%s: %d records, but nothing to compare", name, n)
+		}
+	}
 	require.NotZero(t, total)
 	for name, errs := range c.unequal {
 		t.Errorf("%s: %d pages differ; the first: %v", name, len(errs), errs[0])
@@ -86,6 +102,8 @@ func (c *consistencyRun) next(t *testing.T) bool {
 	name := c.decoder.RmgrName(rec.Rmgr) + " " + c.decoder.Name(rec.Rmgr, rec.Info)
 	if n := c.Compared() - before; n > 0 {
 		c.equal[name] += n
+	} else if rec.Info&xlog.XLRCheckConsistency != 0 {
+		c.none[name]++
 	}
 	if errors.Is(err, ErrInconsistent) {
 		c.unequal[name] = append(c.unequal[name], err)
