@@ -55,6 +55,20 @@ func (s *Store) CopyDatabase(tablespace, database, fromTablespace, fromDatabase 
 	return s.copyFiles(from, to)
 }
 
+// HasDatabase tells whether a database has a directory in a tablespace.
+func (s *Store) HasDatabase(tablespace, database uint32) (bool, error) {
+	db, err := s.database(databaseKey{tablespace, database})
+	return err == nil && db.onDisk, err
+}
+
+// HasTablespace tells whether there is a tablespace.
+func (s *Store) HasTablespace(oid uint32) (bool, error) {
+	if oid == defaultTablespace || oid == globalTablespace {
+		return true, nil
+	}
+	return exists(s.dir.fsys, s.versionPath(oid))
+}
+
 // writeDatabase brings the files in a directory up to date.
 func (s *Store) writeDatabase(db *database) error {
 	for _, r := range db.relations {
