@@ -52,8 +52,9 @@ func (d *Dialect) BtreeVacuumEndsCycle() bool { return d.base >= 18 }
 // HashSqueezeSparesUnchanged tells whether redo of a Hash SQUEEZE_PAGE leaves a page alone that gets nothing from it.
 func (d *Dialect) HashSqueezeSparesUnchanged() bool { return d.base >= 17 }
 
-// GistMarksDeleted tells whether redo marks leaf pages of GiST indexes that tuples were deleted from (F_TUPLES_DELETED).
-// Nothing ever reads the mark, and from 15.20 on it is not made any more: so it is said of the last minor releases.
+// GistMarksDeleted tells whether redo marks leaf pages of GiST indexes that tuples were deleted from
+// (F_TUPLES_DELETED). Nothing ever reads the mark, and from 15.20 on it is not made any more: so it is said of the last
+// minor releases.
 func (d *Dialect) GistMarksDeleted() bool {
 	stopped := gistMarksStopped[d.base]
 	return d.flavour != PostgreSQL || stopped == 0 || d.minor != 0 && d.minor < stopped

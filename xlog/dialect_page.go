@@ -16,13 +16,15 @@ func (d *Dialect) PageLayoutVersion() uint8 {
 // src/backend/storage/page/bufpage.c).
 func (d *Dialect) PageKeepsItemOrder() bool { return d.base <= 13 }
 
-// PageTruncatesLines tells whether repairing the fragmentation of a heap page removes unused line pointers from the end.
+// PageTruncatesLines tells whether repairing the fragmentation of a heap page removes unused line pointers from the
+// end.
 func (d *Dialect) PageTruncatesLines() bool { return d.base >= 15 }
 
 // PageOverwriteKeepsState tells whether an index item that is replaced by another keeps the flags of its line pointer.
 func (d *Dialect) PageOverwriteKeepsState() bool { return d.base >= 13 }
 
-// MaskBtreeDeleted tells whether a comparison of pages after redo takes no notice of what deleted pages of B-trees hold.
+// MaskBtreeDeleted tells whether a comparison of pages after redo takes no notice of what deleted pages of B-trees
+// hold.
 func (d *Dialect) MaskBtreeDeleted() bool { return d.base <= 13 }
 
 // MaskSPGistEmpty tells whether such a comparison knows the unused space of SP-GiST pages without items.

@@ -30,8 +30,8 @@ func Recorded(t testing.TB) string {
 	return dir
 }
 
-// Unpack makes dir a data directory of a recorded base backup, a tar archive, and of the log in the directory wal; both are
-// compressed with Zstandard. Files of the log that have the name of one before are left out.
+// Unpack makes dir a data directory of a recorded base backup, a tar archive, and of the log in the directory wal; both
+// are compressed with Zstandard. Files of the log that have the name of one before are left out.
 func Unpack(t testing.TB, base, dir string, wal ...string) {
 	t.Helper()
 	unpackTar(t, base, dir)

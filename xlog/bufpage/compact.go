@@ -8,8 +8,8 @@ import (
 	"github.com/walmirror/walmirror/xlog"
 )
 
-// maxItems is the number of items that an index page may have, of the greatest size (MaxIndexTuplesPerPage). A heap page
-// has fewer.
+// maxItems is the number of items that an index page may have, of the greatest size (MaxIndexTuplesPerPage). A heap
+// page has fewer.
 const maxItems = (MaxPageSize - HeaderSize) / (16 + itemIDSize)
 
 // MaxIndexTuples is the number of items that an index page of the size may have (MaxIndexTuplesPerPage).

@@ -50,8 +50,8 @@ const (
 	nattsMask uint16 = 0x07FF // HEAP_NATTS_MASK
 )
 
-// HeapTuple is the tuple that line pointer off points to: nil when that is not normal, or what it points to is too short
-// or reaches outside the page.
+// HeapTuple is the tuple that line pointer off points to: nil when that is not normal, or what it points to is too
+// short or reaches outside the page.
 func (p Page) HeapTuple(off int) HeapTuple {
 	t := p.Item(off)
 	if p.ItemID(off).Flags() != Normal || len(t) < HeapHeaderSize {

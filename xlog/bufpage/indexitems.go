@@ -24,8 +24,8 @@ func (p Page) placed(id ItemID) (at, length int, err error) {
 	return at, maxAlign(length), nil
 }
 
-// shift moves what lies before at up by n bytes, and has the first lines line pointers of items up to there follow; those
-// without storage too if all is set.
+// shift moves what lies before at up by n bytes, and has the first lines line pointers of items up to there follow;
+// those without storage too if all is set.
 func (p Page) shift(at, n, lines int, all bool) {
 	upper := p.Upper()
 	copy(p[upper+n:], p[upper:at])
@@ -37,8 +37,8 @@ func (p Page) shift(at, n, lines int, all bool) {
 	}
 }
 
-// IndexDelete removes an item and its line pointer; those behind move up (PageIndexTupleDelete). After an error the page
-// is as before; that holds for all the methods here.
+// IndexDelete removes an item and its line pointer; those behind move up (PageIndexTupleDelete). After an error the
+// page is as before; that holds for all the methods here.
 func (p Page) IndexDelete(off int) error {
 	at, length, err := p.indexItem(off)
 	if err != nil {

@@ -24,8 +24,8 @@ const (
 	indexSize uint16 = 0x1FFF // INDEX_SIZE_MASK
 )
 
-// IndexTuple is the tuple that line pointer off points to: nil when there is none, or it is too short or reaches outside
-// the page.
+// IndexTuple is the tuple that line pointer off points to: nil when there is none, or it is too short or reaches
+// outside the page.
 func (p Page) IndexTuple(off int) IndexTuple {
 	t := p.Item(off)
 	if len(t) < IndexHeaderSize {

@@ -116,7 +116,8 @@ func TestAddItemToHeap(t *testing.T) {
 	}
 }
 
-// TestCompactOrder: up to version 13 items keep their order on the page, afterwards they get that of their line pointers.
+// TestCompactOrder: up to version 13 items keep their order on the page, afterwards they get that of their line
+// pointers.
 func TestCompactOrder(t *testing.T) {
 	for _, c := range []struct {
 		d     *xlog.Dialect

@@ -24,8 +24,8 @@ type consistencyCheck struct {
 	primary  bufpage.Page
 }
 
-// CheckConsistency has every record that carries images for comparison checked after its redo, or not. A page that is not
-// as the primary's ends redo with an ErrInconsistent.
+// CheckConsistency has every record that carries images for comparison checked after its redo, or not. A page that is
+// not as the primary's ends redo with an ErrInconsistent.
 func (r *Redo) CheckConsistency(on bool) { r.check.on = on }
 
 // Compared is the number of pages that were compared, and found equal.

@@ -18,8 +18,8 @@ import (
 )
 
 // TestConsistency redoes a load that reaches every record, whose log has an image of each page as it was after each
-// record (wal_consistency_checking = all), and few for redo to restore. Every page must be like its image but for what the
-// server masks.
+// record (wal_consistency_checking = all), and few for redo to restore. Every page must be like its image but for what
+// the server masks.
 func TestConsistency(t *testing.T) {
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
 		source := pgreplay.Record(t, walload.Options{

@@ -21,7 +21,7 @@ func maskIndex(page bufpage.Page, n int) (opaque, error) {
 	page.MaskLSN()
 	page.MaskHints()
 	o := page.Special()
-	if len(o) < n {
+	if o == nil || len(o) < n {
 		return nil, fmt.Errorf("%w: special space of %d bytes", bufpage.ErrPage, len(o))
 	}
 	return o, nil
@@ -100,9 +100,9 @@ func maskGin(_ *xlog.Dialect, page bufpage.Page, _ uint32) error {
 	return maskUnusedIf(page, page.Lower() > bufpage.HeaderSize)
 }
 
-// maskGist is gist_mask (src/backend/access/gist/gistxlog.c). It masks more than that: the flag that tuples were deleted,
-// which has no meaning. The primary does not set it where it removes dead tuples for an insertion, but the server's redo of
-// that does, and the server then takes the page for inconsistent.
+// maskGist is gist_mask (src/backend/access/gist/gistxlog.c). It masks more than that: the flag that tuples were
+// deleted, which has no meaning. The primary does not set it where it removes dead tuples for an insertion, but the
+// server's redo of that does, and the server then takes the page for inconsistent.
 func maskGist(_ *xlog.Dialect, page bufpage.Page, _ uint32) error {
 	const (
 		flagsAt     = 12
@@ -135,8 +135,8 @@ func maskSPGist(d *xlog.Dialect, page bufpage.Page, _ uint32) error {
 	return maskUnusedIf(page, lower > bufpage.HeaderSize || d.MaskSPGistEmpty() && lower == bufpage.HeaderSize)
 }
 
-// maskBRIN is brin_mask (src/backend/access/brin/brin_xlog.c) of PostgreSQL 14. Up to 13 it forgets the flag of a page that
-// is being emptied, which the log does not have.
+// maskBRIN is brin_mask (src/backend/access/brin/brin_xlog.c) of PostgreSQL 14. Up to 13 it forgets the flag of a page
+// that is being emptied, which the log does not have.
 func maskBRIN(_ *xlog.Dialect, page bufpage.Page, _ uint32) error {
 	const (
 		flagsAt, typeAt = 4, 6
