@@ -32,10 +32,10 @@ func (f *figure) add(theirs, ours float64) {
 	f.Theirs, f.Ours = append(f.Theirs, theirs), append(f.Ours, ours)
 }
 
-// ratios are those of the pairs, in the order they were run.
+// ratios are those of the pairs, in the order they were run; none of a quantity that only ours has.
 func (f figure) ratios() []float64 {
 	var r []float64
-	for i := range f.Ours {
+	for i := range min(len(f.Ours), len(f.Theirs)) {
 		if f.MoreIsBetter {
 			r = append(r, f.Ours[i]/f.Theirs[i])
 		} else {

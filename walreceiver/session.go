@@ -51,7 +51,7 @@ func (r *Receiver) connect(ctx context.Context) (*Conn, error) {
 		s.Connections++
 		s.NextAttempt = time.Time{}
 		s.SenderHost, s.SenderPort, s.ConnInfo = info.Host, info.Port, conn.ConnInfo()
-		s.ServerVersion, s.Flavour = info.VersionText, info.Flavour
+		s.ServerVersion, s.ServerVersionNum, s.Flavour = info.VersionText, info.Version, info.Flavour
 	})
 	return conn, nil
 }

@@ -43,15 +43,17 @@ type Status struct {
 	LagBytes      int64    // from FlushedLSN to LatestEndLSN
 	SystemID      uint64
 	ServerVersion string
-	Flavour       xlog.Flavour
-	Received      uint64 // bytes of log since Run began
-	Syncs         uint64
-	Replies       uint64
-	Connections   int // made since Run began
-	Restarts      int // connections lost or refused since Run began
-	LastError     error
-	LastErrorTime time.Time
-	NextAttempt   time.Time // while reconnecting
+	// ServerVersionNum is server_version_num.
+	ServerVersionNum int
+	Flavour          xlog.Flavour
+	Received         uint64 // bytes of log since Run began
+	Syncs            uint64
+	Replies          uint64
+	Connections      int // made since Run began
+	Restarts         int // connections lost or refused since Run began
+	LastError        error
+	LastErrorTime    time.Time
+	NextAttempt      time.Time // while reconnecting
 }
 
 // tracker keeps the Status and the positions that are reported. Its methods are safe for concurrent use.

@@ -19,11 +19,10 @@ import (
 
 // replayOptions are the flags of replay.
 type replayOptions struct {
-	dir, wal  string
-	cache     byteSize
-	target    redo.Target
-	lsn, time string
-	json      bool
+	dir, wal string
+	cache    byteSize
+	target   targetFlags
+	json     bool
 }
 
 // replayResult is what replay prints.
@@ -54,21 +53,17 @@ or to a target, without a connection. Afterwards the directory is as that of a s
 	fl := cmd.Flags()
 	fl.StringVar(&o.wal, "wal", "", "directory to take the log from before the directory's pg_wal")
 	fl.Var(&o.cache, "cache", "memory for pages, such as 512M")
-	fl.StringVar(&o.lsn, "recovery-target-lsn", "", "end at this position of the log")
-	fl.StringVar(&o.time, "recovery-target-time", "", "end at this time")
-	fl.Uint32Var(&o.target.XID, "recovery-target-xid", 0, "end at this transaction")
-	fl.StringVar(&o.target.Name, "recovery-target-name", "", "end at this restore point")
-	fl.BoolVar(&o.target.Immediate, "recovery-target-immediate", false, "end as soon as the directory is consistent")
-	fl.BoolVar(&o.target.Exclusive, "recovery-target-exclusive", false, "end before the target instead of after it")
+	o.target.add(fl)
 	fl.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
 
 func (o *replayOptions) run(cmd *cobra.Command) error {
-	if err := o.parseTarget(); err != nil {
+	target, err := o.target.parse()
+	if err != nil {
 		return usageError{err}
 	}
-	result, err := o.replay(cmd)
+	result, err := o.replay(cmd, target)
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}
@@ -80,30 +75,8 @@ func (o *replayOptions) run(cmd *cobra.Command) error {
 	return printReplay(cmd.OutOrStdout(), result)
 }
 
-// timeLayouts are the forms of --recovery-target-time.
-var timeLayouts = []string{
-	time.RFC3339Nano, "2006-01-02 15:04:05.999999Z07:00", "2006-01-02 15:04:05.999999Z07", "2006-01-02 15:04:05.999999 MST",
-}
-
-func (o *replayOptions) parseTarget() (err error) {
-	if o.lsn != "" {
-		if o.target.LSN, err = xlog.ParseLSN(o.lsn); err != nil {
-			return fmt.Errorf("--recovery-target-lsn: %w", err)
-		}
-	}
-	if o.time == "" {
-		return nil
-	}
-	for _, layout := range timeLayouts {
-		if o.target.Time, err = time.Parse(layout, o.time); err == nil {
-			return nil
-		}
-	}
-	return fmt.Errorf("--recovery-target-time: %q is not a time with its zone", o.time)
-}
-
 // replay holds the directory's lock while it works.
-func (o *replayOptions) replay(cmd *cobra.Command) (res replayResult, err error) {
+func (o *replayOptions) replay(cmd *cobra.Command, target redo.Target) (res replayResult, err error) {
 	data, err := pgdata.Open(vfs.OS, o.dir)
 	if err != nil {
 		return res, err
@@ -120,7 +93,7 @@ func (o *replayOptions) replay(cmd *cobra.Command) (res replayResult, err error)
 		return res, err
 	}
 	_, res.Start = r.Position()
-	if err := o.apply(cmd, r, &res); err != nil {
+	if err := apply(cmd, r, target, &res); err != nil {
 		return res, errors.Join(err, r.Close())
 	}
 	return res, nil
@@ -134,9 +107,9 @@ func (o *replayOptions) openWAL(data *pgdata.DataDir) *redo.DirWAL {
 }
 
 // apply replays, and writes everything to disk.
-func (o *replayOptions) apply(cmd *cobra.Command, r *redo.Redo, res *replayResult) error {
+func apply(cmd *cobra.Command, r *redo.Redo, target redo.Target, res *replayResult) error {
 	began := time.Now()
-	stop, err := r.Replay(cmd.Context(), redo.ReplayConfig{Target: o.target})
+	stop, err := r.Replay(cmd.Context(), redo.ReplayConfig{Target: target})
 	if err != nil {
 		return err
 	}
@@ -154,7 +127,7 @@ func (o *replayOptions) apply(cmd *cobra.Command, r *redo.Redo, res *replayResul
 	if !p.LastXact.IsZero() {
 		res.LastXact = &p.LastXact
 	}
-	res.End = "target " + o.target.String()
+	res.End = "target " + target.String()
 	if stop.End != nil {
 		res.End = stop.End.Error()
 	}

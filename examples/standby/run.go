@@ -17,11 +17,14 @@ import (
 func newRun() *cobra.Command {
 	var cfg standby.Config
 	var format, level string
+	var cache byteSize
+	var target targetFlags
 	cmd := &cobra.Command{
 		Use:   "run -D DIR",
 		Short: "Follow the primary until told to end",
-		Long: `Stream the primary's write-ahead log into the standby until told to end by SIGINT or SIGTERM. A lost connection
-and a primary that is down are waited for. Changes of state are logged on standard error.
+		Long: `Stream the primary's write-ahead log into the standby and apply it until told to end by SIGINT or SIGTERM. A lost
+connection and a primary that is down are waited for. When a record cannot be applied, or the recovery target is
+reached, receiving goes on. Changes of state are logged on standard error.
 
 While it runs no PostgreSQL server starts on the directory; "pg_ctl stop -m fast" ends it too.`,
 		Example: "  standby run -D /data/standby",
@@ -29,6 +32,10 @@ While it runs no PostgreSQL server starts on the directory; "pg_ctl stop -m fast
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := newLogger(cmd.ErrOrStderr(), format, level)
 			if err != nil {
+				return usageError{err}
+			}
+			cfg.Replay.CacheBytes = int64(cache)
+			if cfg.Replay.Target, err = target.parse(); err != nil {
 				return usageError{err}
 			}
 			return follow(cmd, cfg, log)
@@ -42,6 +49,11 @@ While it runs no PostgreSQL server starts on the directory; "pg_ctl stop -m fast
 		"longest time between two replies to the primary")
 	fl.DurationVar(&cfg.ReceiveTimeout, "receive-timeout", walreceiver.DefaultReceiveTimeout,
 		"give a silent connection up after this time")
+	fl.Var(&cache, "cache", "memory for pages, such as 512M")
+	fl.DurationVar(&cfg.Replay.MinApplyDelay, "recovery-min-apply-delay", 0, "apply a commit so long after it was made")
+	fl.BoolVar(&cfg.Replay.CheckConsistency, "check-consistency", false,
+		"compare pages with the images that the primary's wal_consistency_checking writes")
+	target.add(fl)
 	fl.StringVar(&format, "log-format", "text", "text or json")
 	fl.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -93,7 +105,13 @@ func logEvent(log *slog.Logger, e standby.Event) {
 		} else {
 			log.Warn(e.String(), "failures", e.Failures)
 		}
-	case walreceiver.ServerNotice, standby.DiskFull:
+	case standby.ReplayStopped:
+		if e.Err != nil {
+			log.Error(e.String())
+		} else {
+			log.Warn(e.String())
+		}
+	case walreceiver.ServerNotice, standby.DiskFull, standby.LogNotRemoved:
 		log.Warn(e.String())
 	default:
 		log.Info(e.String())

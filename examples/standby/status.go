@@ -66,6 +66,7 @@ func printStatus(out io.Writer, st standby.Status, now time.Time) error {
 	row("flushed", "%s", st.FlushedLSN)
 	row("primary's end", "%s", st.LatestEndLSN)
 	row("lag", "%s, %.1f s", byteCount(st.LagBytes), st.LagSeconds)
+	printReplayStatus(row, st.Replay, now)
 	row("last message sent", "%s", when(st.LastMsgSendTime, now))
 	row("last message received", "%s", when(st.LastMsgRecvTime, now))
 	row("reconnects", "%d", st.Reconnects)
@@ -91,4 +92,17 @@ func when(t, now time.Time) string {
 		return "never"
 	}
 	return fmt.Sprintf("%s (%s ago)", t.Format(time.DateTime), now.Sub(t).Round(100*time.Millisecond))
+}
+
+func printReplayStatus(row func(name, format string, args ...any), st standby.ReplayStatus, now time.Time) {
+	row("replay", "%s", st.State)
+	row("replayed", "%s on timeline %s", st.LSN, st.Timeline)
+	row("replay lag", "%s, %.1f s", byteCount(st.LagBytes), st.LagSeconds)
+	row("last transaction", "%s", when(st.LastXact, now))
+	row("consistent", "%t", st.Consistent)
+	row("last restartpoint", "%s", st.Restartpoint)
+	row("page cache hits", "%.1f %%", 100*st.CacheHitRate)
+	if st.Error != "" {
+		row("replay error", "%s: %s", when(st.ErrorTime, now), st.Error)
+	}
 }

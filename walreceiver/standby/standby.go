@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/walmirror/walmirror/walreceiver"
+	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/waldir"
 )
@@ -27,21 +28,25 @@ type Config struct {
 	// StatusInterval and ReceiveTimeout are walreceiver's.
 	StatusInterval, ReceiveTimeout time.Duration
 	Backoff                        walreceiver.Backoff
+	Replay                         ReplayConfig
 	// OnEvent is called for everything worth a line in a log. May be nil.
 	OnEvent func(Event)
 }
 
 // Standby keeps a standby's directory current. New takes hold of the directory, Run works until it is told to end.
 type Standby struct {
-	cfg    Config
-	data   *pgdata.DataDir
-	lock   *pgdata.Lock
-	events func(Event)
+	cfg     Config
+	data    *pgdata.DataDir
+	lock    *pgdata.Lock
+	events  func(Event)
+	applier *applier
 
-	mu       sync.Mutex // guards what follows
-	receiver *walreceiver.Receiver
-	status   Status
-	lag      lagClock
+	mu        sync.Mutex // guards what follows
+	receiver  *walreceiver.Receiver
+	wal       *waldir.Dir // while receiver is there
+	status    Status
+	lag       lagClock
+	replayLag lagClock
 }
 
 // New opens the directory that Init made and takes hold of it: postmaster.pid, so that no server starts on it.
@@ -68,8 +73,10 @@ func New(cfg Config) (*Standby, error) {
 		old = Status{} // a status that cannot be read is replaced
 	}
 	s.status.Starts = old.Starts + 1
+	s.status.Server, s.status.ServerVersionNum = old.Server, old.ServerVersionNum
 	s.status.State, s.status.Running, s.status.PID = StateStarting, true, os.Getpid()
 	s.status.StartedAt = time.Now()
+	s.applier = s.newApplier()
 	if err := errors.Join(checkLog(data), s.save()); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
@@ -115,13 +122,21 @@ func statusAtRest(data *pgdata.DataDir) (Status, error) {
 	return st, err
 }
 
-// Run streams until ctx ends or something happens that needs a person. A lost connection, a primary that is down and a
-// full disk are not such things. It lets go of the directory; a Standby runs once.
+// Run streams and replays until ctx ends or something happens that needs a person. A lost connection, a primary that is
+// down and a full disk are not such things; neither is a record that cannot be redone: it ends replay, and receiving goes
+// on. Run lets go of the directory; a Standby runs once.
 func (s *Standby) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var g errgroup.Group
+	if err := syncSegments(ctx, s.data.WALPath()); err != nil {
+		return errors.Join(err, s.lock.Close())
+	}
 	g.Go(func() error { return s.keepStatus(ctx) })
+	g.Go(func() error {
+		s.applier.run(ctx)
+		return nil
+	})
 	g.Go(func() error {
 		defer cancel()
 		return s.receiveForever(ctx)
@@ -177,9 +192,9 @@ func (s *Standby) receive(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, wal.Close())
 	}
-	s.watch(r)
+	s.watch(r, wal)
 	err = r.Run(ctx)
-	s.watch(nil)
+	s.watch(nil, nil)
 	return errors.Join(err, wal.Close())
 }
 
@@ -187,7 +202,8 @@ func (s *Standby) receiverConfig(wal *waldir.Dir) walreceiver.Config {
 	return walreceiver.Config{
 		ConnString:     s.cfg.Primary,
 		Slot:           s.cfg.Slot,
-		Sink:           wal,
+		Sink:           watchedDir{wal, s.applier.log},
+		Applied:        s.applier.applied,
 		SystemID:       s.data.SystemID,
 		SegmentSize:    s.data.SegmentSize,
 		StatusInterval: s.cfg.StatusInterval,
@@ -211,3 +227,17 @@ type DiskFull struct {
 func (e DiskFull) String() string {
 	return fmt.Sprintf("the disk is full: %v; next attempt in %s", e.Err, e.RetryIn)
 }
+
+// Restarted tells that a restartpoint was made: what was applied is on disk.
+type Restarted struct {
+	Keep xlog.LSN // oldest position of the log that is still needed
+}
+
+func (e Restarted) String() string {
+	return fmt.Sprintf("restartpoint: everything applied is on disk, a restart replays from %s on", e.Keep)
+}
+
+// LogNotRemoved tells that log which is not needed any more could not be removed.
+type LogNotRemoved struct{ Err error }
+
+func (e LogNotRemoved) String() string { return fmt.Sprintf("old log was not removed: %v", e.Err) }

@@ -18,6 +18,7 @@ import (
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/vfs"
+	"github.com/walmirror/walmirror/xlog/waldir"
 )
 
 // StatusFile is the name, in the data directory, of the file in which a running standby keeps its status: a JSON
@@ -33,7 +34,8 @@ type Status struct {
 	DataDirectory    string          `json:"data_directory"`
 	SystemIdentifier uint64          `json:"system_identifier,string"`
 	Server           string          `json:"server,omitempty"` // what the primary says of its version
-	Primary          string          `json:"primary"`          // connection string without secrets
+	ServerVersionNum int             `json:"server_version_num,omitempty"`
+	Primary          string          `json:"primary"` // connection string without secrets
 	SenderHost       string          `json:"sender_host,omitempty"`
 	SenderPort       int             `json:"sender_port,omitempty"`
 	Slot             string          `json:"slot_name,omitempty"`
@@ -48,6 +50,7 @@ type Status struct {
 	LastMsgSendTime  time.Time       `json:"last_msg_send_time,omitzero"`
 	LastMsgRecvTime  time.Time       `json:"last_msg_receipt_time,omitzero"`
 	LatestEndTime    time.Time       `json:"latest_end_time,omitzero"`
+	Replay           ReplayStatus    `json:"replay"`
 	Reconnects       int             `json:"reconnects"` // since this process started
 	Starts           int             `json:"starts"`     // of the process on this directory
 	StartedAt        time.Time       `json:"started_at,omitzero"`
@@ -146,14 +149,15 @@ func (s *Standby) update() {
 		s.status.addReceiver(s.receiver.Status())
 		s.measureLag(s.status.UpdatedAt)
 	}
+	s.updateReplay(s.status.UpdatedAt)
 }
 
 // watch takes the status from a receiver from now on; with nil what the last one knew at its end stays.
-func (s *Standby) watch(r *walreceiver.Receiver) {
+func (s *Standby) watch(r *walreceiver.Receiver, wal *waldir.Dir) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.update()
-	s.receiver = r
+	s.receiver, s.wal = r, wal
 }
 
 func (s *Standby) save() error { return saveStatus(s.data.Path, s.Status()) }
@@ -180,7 +184,7 @@ func (st *Status) addReceiver(r walreceiver.Status) {
 	st.Reconnects = r.Restarts
 	st.SenderHost, st.SenderPort = r.SenderHost, r.SenderPort
 	if r.ServerVersion != "" {
-		st.Server = r.Flavour.String() + " " + r.ServerVersion
+		st.Server, st.ServerVersionNum = r.Flavour.String()+" "+r.ServerVersion, r.ServerVersionNum
 	}
 	if r.ConnInfo != "" {
 		st.Primary = r.ConnInfo

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package standby
+
+import (
+	"context"
+	"io"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/redo"
+	"github.com/walmirror/walmirror/xlog/waldir"
+)
+
+// durableWAL is pg_wal as far as it is durable, the only log that may be applied: until streaming begins everything that
+// is there, which was fsynced first, then what the receiver has flushed. The kernel's page cache is what makes it fast to
+// read the log right after it was written.
+type durableWAL struct {
+	*redo.DirWAL
+
+	mu      sync.Mutex
+	limit   xlog.LSN      // end of what is durable
+	changed chan struct{} // closed when limit changes
+}
+
+func newDurableWAL(path string, size xlog.SegmentSize) *durableWAL {
+	return &durableWAL{DirWAL: redo.NewDirWAL(path, size), limit: math.MaxUint64, changed: make(chan struct{})}
+}
+
+// ReadAt implements xlog.Source.
+func (w *durableWAL) ReadAt(tli xlog.TimelineID, p []byte, lsn xlog.LSN) (int, error) {
+	limit, _ := w.end()
+	if lsn >= limit {
+		return 0, io.EOF
+	}
+	if room := limit.Sub(lsn); room > 0 && room < int64(len(p)) {
+		n, err := w.DirWAL.ReadAt(tli, p[:room], lsn)
+		if err == nil {
+			err = io.EOF
+		}
+		return n, err
+	}
+	return w.DirWAL.ReadAt(tli, p, lsn)
+}
+
+// end is where what is durable ends, and a channel that is closed when that changes.
+func (w *durableWAL) end() (xlog.LSN, <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.limit, w.changed
+}
+
+func (w *durableWAL) setEnd(lsn xlog.LSN) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.limit != lsn {
+		w.limit = lsn
+		close(w.changed)
+		w.changed = make(chan struct{})
+	}
+}
+
+// wait blocks until the end of what is durable is another than seen, for at most d, and returns it.
+func (w *durableWAL) wait(ctx context.Context, seen xlog.LSN, d time.Duration) (xlog.LSN, error) {
+	limit, changed := w.end()
+	if limit != seen {
+		return limit, nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-changed:
+	case <-timer.C:
+	case <-ctx.Done():
+		return seen, context.Cause(ctx)
+	}
+	limit, _ = w.end()
+	return limit, nil
+}
+
+// watchedDir is the receiver's sink: pg_wal, which tells what becomes durable.
+type watchedDir struct {
+	*waldir.Dir
+	log *durableWAL
+}
+
+// Begin implements walreceiver.Sink. What is behind lsn comes once more, the same as before as far as that was applied.
+func (d watchedDir) Begin(tli xlog.TimelineID, lsn xlog.LSN) error {
+	err := d.Dir.Begin(tli, lsn)
+	if err == nil {
+		d.log.setEnd(lsn)
+	}
+	return err
+}
+
+// Sync implements walreceiver.Sink.
+func (d watchedDir) Sync() (xlog.LSN, error) {
+	lsn, err := d.Dir.Sync()
+	if err == nil {
+		d.log.setEnd(lsn)
+	}
+	return lsn, err
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package standby
+
+import (
+	"time"
+
+	"github.com/walmirror/walmirror/xlog"
+)
+
+// States of replay.
+const (
+	ReplayStarting  = "starting"  // not a record was applied yet
+	ReplayRunning   = "replaying" // or waiting for more of the log
+	ReplayPaused    = "paused"
+	ReplayAtTarget  = "at target" // nothing more is applied
+	ReplayFailed    = "failed"    // nothing more is applied; the log is kept
+	ReplayNotActive = "stopped"   // the standby does not run
+)
+
+// ReplayStatus is how far the log is applied.
+type ReplayStatus struct {
+	State        string          `json:"state"`      // starting, replaying, paused, at target, failed, stopped
+	LSN          xlog.LSN        `json:"replay_lsn"` // end of the last record that was applied
+	Timeline     xlog.TimelineID `json:"replay_tli"`
+	Consistent   bool            `json:"consistent"` // the directory could be activated as it is
+	LagBytes     int64           `json:"replay_lag_bytes"`
+	LagSeconds   float64         `json:"replay_lag_seconds"` // since the first byte that is not applied was heard of
+	LastXact     time.Time       `json:"last_xact_replay_timestamp,omitzero"`
+	Restartpoint xlog.LSN        `json:"last_restartpoint"` // from where a restart replays
+	CacheHitRate float64         `json:"cache_hit_rate"`    // of the pages that were asked for
+	Error        string          `json:"error,omitempty"`
+	ErrorTime    time.Time       `json:"error_time,omitzero"`
+}
+
+func (s *Standby) newApplier() *applier {
+	return &applier{
+		cfg: s.cfg.Replay, dir: s.data.Path, log: newDurableWAL(s.data.WALPath(), s.data.SegmentSize),
+		version: s.status.ServerVersionNum, reached: s.caughtUp, release: s.removeLog, events: s.events,
+	}
+}
+
+// caughtUp tells the primary that everything it sent is applied: a commit may wait for it.
+func (s *Standby) caughtUp() {
+	s.mu.Lock()
+	r := s.receiver
+	s.mu.Unlock()
+	if r != nil && r.Status().AppliedLSN != s.applier.applied() {
+		r.Reply()
+	}
+}
+
+// removeLog lets go of the log before keep.
+func (s *Standby) removeLog(keep xlog.LSN) {
+	s.mu.Lock()
+	wal := s.wal
+	s.mu.Unlock()
+	if wal == nil {
+		return
+	}
+	if _, err := wal.RemoveBefore(keep); err != nil {
+		s.events(LogNotRemoved{Err: err})
+	}
+	s.events(Restarted{Keep: keep})
+}
+
+// updateReplay brings the status of replay up to date. The caller holds mu.
+func (s *Standby) updateReplay(now time.Time) {
+	st, a := &s.status.Replay, s.applier
+	if a == nil {
+		return
+	}
+	end := a.stopped()
+	switch {
+	case end.err != nil:
+		st.State, st.Error, st.ErrorTime = ReplayFailed, end.err.Error(), end.at
+	case end.target:
+		st.State = ReplayAtTarget
+	case a.gate.Paused():
+		st.State = ReplayPaused
+	default:
+		st.State = ReplayRunning
+	}
+	r := a.redoer()
+	if r == nil {
+		if end.err == nil {
+			st.State = ReplayStarting
+		}
+		return
+	}
+	p := r.Progress()
+	st.LSN, st.Timeline, st.Consistent = p.LSN, p.Timeline, p.Consistent.Valid()
+	st.LastXact, st.Restartpoint = p.LastXact, p.Restartpoint
+	st.LagBytes = max(0, s.status.LatestEndLSN.Sub(p.LSN))
+	st.LagSeconds = s.replayLag.seconds(s.status.LatestEndLSN, p.LSN, now)
+}
