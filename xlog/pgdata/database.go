@@ -52,7 +52,7 @@ func (s *Store) database(key databaseKey) (*database, error) {
 	if db := s.databases[key]; db != nil {
 		return db, nil
 	}
-	if key.tablespace == 0 || key.database == 0 && key.tablespace != globalTablespace {
+	if key.tablespace == 0 || (key.database == 0) != (key.tablespace == globalTablespace) {
 		return nil, fmt.Errorf("tablespace %d, database %d: there is no such directory", key.tablespace, key.database)
 	}
 	db := &database{key: key, path: s.databasePath(key), relations: make(map[uint64]*relation)}

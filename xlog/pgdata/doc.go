@@ -36,6 +36,31 @@
 //	Greenplum 7, 302012031    88   288      nextRelfilenode (32 bits), float4ByVal
 //	Cloudberry                104  304      nextGxid, nextRelfilenode (64 bits)
 //
+// # Pages
+//
+// A Store is the relations' pages, for the redo of the log. It has a cache of a fixed size, outside of Go's heap:
+//
+//	store, err := pgdata.NewStore(dir, pgdata.StoreConfig{Budget: 512 << 20, BeforeWrite: raiseMinRecoveryPoint})
+//	...
+//	store.Begin() // of a record: the Buffers from before are not used any more
+//	buf, err := store.Find(rel, xlog.MainFork, 7) // nil: there is no such block
+//	buf.Page.SetLSN(lsn)
+//	buf.MarkDirty()
+//	...
+//	err = store.Flush() // now all of it would survive a power cut
+//
+// Of a fork it knows what it should be (exists, blocks) and what its files are (on disk, blocks, how many of those are
+// still valid). Creating, extending, cutting and dropping change the first; the second follows when a page leaves the
+// cache for another, and at Flush:
+//
+//	blocks     0 . . . . . . . valid . . . . . . . . blocks
+//	in cache   the page        the page
+//	not there  in the file     zeros
+//
+// A file is brought into shape before its pages are written: unlinked if it was dropped, cut to its valid blocks,
+// made. Pages are written in the order of their blocks, those that follow each other at once. Before anything shows in
+// a file BeforeWrite makes sure that a new recovery would go at least as far.
+//
 // # Ownership and durability
 //
 // Nothing that is returned shares memory with an argument. Functions that change a file return when the change would

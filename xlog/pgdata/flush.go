@@ -124,6 +124,7 @@ func (s *Store) run(pages []*Buffer) int {
 	return n
 }
 
+// writeRun writes pages that follow each other in one file.
 func (s *Store) writeRun(f *fork, pages []*Buffer) error {
 	first := pages[0].Block
 	segment := first / s.segBlocks
@@ -133,19 +134,12 @@ func (s *Store) writeRun(f *fork, pages []*Buffer) error {
 	if err := s.needSegments(f, segment+1); err != nil {
 		return err
 	}
-	out := s.staging[:0]
-	for _, b := range pages {
-		if err := s.beforeWrite(b.dirtied); err != nil {
-			return err
-		}
-		at := len(out)
-		out = append(out, b.Page...)
-		if s.checksums {
-			bufpage.Page(out[at:]).SetChecksum(b.Block)
-		}
+	content, err := s.gather(pages)
+	if err != nil {
+		return err
 	}
 	key, at := s.place(f, first)
-	if err := s.files.write(key, out, at); err != nil {
+	if err := s.files.write(key, content, at); err != nil {
 		return err
 	}
 	for _, b := range pages {
@@ -155,4 +149,20 @@ func (s *Store) writeRun(f *fork, pages []*Buffer) error {
 	f.diskBlocks, f.valid = max(f.diskBlocks, end), max(f.valid, end)
 	s.stats.Written += uint64(len(pages))
 	return nil
+}
+
+// gather puts pages one behind the other, with their checksums, when they may be written.
+func (s *Store) gather(pages []*Buffer) ([]byte, error) {
+	out := s.staging[:0]
+	for _, b := range pages {
+		if err := s.beforeWrite(b.dirtied); err != nil {
+			return nil, err
+		}
+		at := len(out)
+		out = append(out, b.Page...)
+		if s.checksums {
+			bufpage.Page(out[at:]).SetChecksum(b.Block)
+		}
+	}
+	return out, nil
 }
