@@ -8,30 +8,46 @@ import (
 	"time"
 
 	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
 // clocks are the lines of a control file that tell the time of writing: they may differ.
 var clocks = []string{"pg_control last modified:"}
 
+// CompareControl compares the control file of a data directory with what pg_controldata printed in UTC (A is the text,
+// B the directory), and adds what it finds to a report.
+func (r *Report) CompareControl(text, dir string) error {
+	control, err := pgdata.ReadControl(vfs.OS, dir)
+	if err != nil {
+		return err
+	}
+	return r.control(lines(text), lines(control.Describe(time.UTC)))
+}
+
+// controlFiles compares two control files.
+func (r *Report) controlFiles(a, b []byte) error {
+	controlA, err := pgdata.DecodeControl(a)
+	if err != nil {
+		return err
+	}
+	controlB, err := pgdata.DecodeControl(b)
+	if err != nil {
+		return err
+	}
+	return r.control(lines(controlA.Describe(time.UTC)), lines(controlB.Describe(time.UTC)))
+}
+
+func lines(text string) []string { return strings.Split(strings.TrimSpace(text), "\n") }
+
 // control compares two control files field by field.
-func (c *comparison) control(a, b []byte) error {
-	fieldsA, err := controlFields(a)
-	if err != nil {
-		return err
+func (r *Report) control(a, b []string) error {
+	r.count(pgdata.ControlFileName, pgdata.ControlFileSize, pgdata.ControlFileSize)
+	if len(a) != len(b) {
+		return fmt.Errorf("%s: %d fields in A, %d in B", pgdata.ControlFileName, len(a), len(b))
 	}
-	fieldsB, err := controlFields(b)
-	if err != nil {
-		return err
-	}
-	c.report.count(pgdata.ControlFileName, len(a), c.blcksz)
-	if len(fieldsA) != len(fieldsB) {
-		return fmt.Errorf("%s: %d fields in A, %d in B", pgdata.ControlFileName, len(fieldsA), len(fieldsB))
-	}
-	for i := range fieldsA {
-		if fieldsA[i] != fieldsB[i] && !isClock(fieldsA[i]) {
-			c.report.differ(Difference{
-				File: pgdata.ControlFileName, Block: -1, Text: fmt.Sprintf("A %q, B %q", fieldsA[i], fieldsB[i]),
-			})
+	for i := range a {
+		if a[i] != b[i] && !isClock(a[i]) {
+			r.differ(Difference{File: pgdata.ControlFileName, Block: -1, Text: fmt.Sprintf("A %q, B %q", a[i], b[i])})
 		}
 	}
 	return nil
@@ -44,13 +60,4 @@ func isClock(line string) bool {
 		}
 	}
 	return false
-}
-
-// controlFields is a control file as pg_controldata prints it.
-func controlFields(raw []byte) ([]string, error) {
-	control, err := pgdata.DecodeControl(raw)
-	if err != nil {
-		return nil, err
-	}
-	return strings.Split(strings.TrimSpace(control.Describe(time.UTC)), "\n"), nil
 }

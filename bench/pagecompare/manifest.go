@@ -61,7 +61,7 @@ func ReadManifest(r io.Reader) (Manifest, error) {
 }
 
 // CompareManifest compares a data directory with a manifest (A is the manifest, B the directory). Only files below the
-// directories that the manifest knows at all are looked at.
+// directories that the manifest knows at all are looked at; the control file is not, see CompareControl.
 func CompareManifest(m Manifest, dir string) (*Report, error) {
 	control, err := pgdata.ReadControl(vfs.OS, dir)
 	if err != nil {
@@ -77,7 +77,7 @@ func CompareManifest(m Manifest, dir string) (*Report, error) {
 		at, inDir := files[name]
 		file := m[name]
 		switch {
-		case file == nil && (!known[top(name)] || strings.HasSuffix(name, "/") || name == pgdata.ControlFileName):
+		case name == pgdata.ControlFileName, file == nil && (!known[top(name)] || strings.HasSuffix(name, "/")):
 		case file == nil:
 			c.missing(name, at, "B")
 		case !inDir:
@@ -91,9 +91,9 @@ func CompareManifest(m Manifest, dir string) (*Report, error) {
 	return c.report, nil
 }
 
-// directories are those at the top level that the manifest has files in.
+// directories are those at the top level that the manifest has files in, and one that may be empty.
 func (m Manifest) directories() map[string]bool {
-	dirs := map[string]bool{}
+	dirs := map[string]bool{"pg_twophase": true}
 	for name := range m {
 		dirs[top(name)] = true
 	}

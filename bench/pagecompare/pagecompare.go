@@ -87,7 +87,7 @@ func (c *comparison) files(name, pathA, pathB string) error {
 		return err
 	}
 	if filepath.ToSlash(name) == pgdata.ControlFileName {
-		return c.control(a, b)
+		return c.report.controlFiles(a, b)
 	}
 	c.report.count(name, len(a), c.blcksz)
 	if bytes.Equal(a, b) {

@@ -69,9 +69,6 @@ func (r *Redo) flushAll(redo xlog.LSN) error {
 	if err := r.state.Flush(redo); err != nil {
 		return err
 	}
-	if err := r.dir.CheckpointDecoding(); err != nil {
-		return err
-	}
 	return r.store.Flush()
 }
 
