@@ -42,7 +42,7 @@ func (r *Redo) findStart() (*beginning, error) {
 	if err := r.checkHistory(b); err != nil {
 		return nil, err
 	}
-	if err := b.check(); err != nil {
+	if err := errors.Join(b.check(), r.checkWALLevel()); err != nil {
 		return nil, err
 	}
 	r.archive = b.label != nil || r.knowsWhereConsistent()

@@ -141,6 +141,9 @@ func (r *Redo) begin(b *beginning) error {
 // Position is where the next record is to be read: the end of the last one that was applied, and its timeline.
 func (r *Redo) Position() (xlog.TimelineID, xlog.LSN) { return r.tli, r.end }
 
+// DataDir is the data directory as it was at the begin of recovery.
+func (r *Redo) DataDir() *pgdata.DataDir { return r.dir }
+
 // History is the timeline that is followed, with its ancestors.
 func (r *Redo) History() xlog.History { return r.history }
 

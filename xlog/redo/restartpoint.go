@@ -100,12 +100,13 @@ func (r *Redo) writeEverything(shutdown bool) error {
 // Flush writes everything that was changed to disk and leaves the place from which recovery would begin.
 func (r *Redo) Flush() error { return r.flushAll(r.control.CheckPointCopy.Redo) }
 
-// stayAtCheckPoint is a restartpoint without a new checkpoint.
+// stayAtCheckPoint is a restartpoint without a new checkpoint. In crash recovery the state stays: what is in pg_wal must be
+// replayed to its end.
 func (r *Redo) stayAtCheckPoint(shutdown bool) error {
 	if err := r.reach(); err != nil {
 		return err
 	}
-	if !shutdown {
+	if !shutdown || !r.archive {
 		return nil
 	}
 	r.control.State = pgdata.DBShutdownedInRecovery

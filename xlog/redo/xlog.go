@@ -100,5 +100,20 @@ func (r *Redo) parameterChange(p *rmgr.ParameterChange) error {
 	if err := r.flushWAL(r.lsn); err != nil {
 		return err
 	}
-	return r.writeControl()
+	if err := r.writeControl(); err != nil {
+		return err
+	}
+	return r.checkWALLevel()
+}
+
+// ErrWALLevel says that the log does not have everything, because the primary ran with wal_level = minimal. A new base backup
+// is needed.
+var ErrWALLevel = errors.New("WAL was generated with wal_level = minimal, changes are missing in it")
+
+// checkWALLevel is the part of CheckRequiredParameterValues that is not about queries. PostgreSQL 12 and 13 only warn.
+func (r *Redo) checkWALLevel() error {
+	if r.control.WalLevel == pgdata.WalLevelMinimal {
+		return ErrWALLevel
+	}
+	return nil
 }
