@@ -67,7 +67,7 @@ func fuzzIndex(f *testing.F, d *xlog.Dialect, id xlog.RmgrID, pages ...bufpage.P
 			return
 		}
 		r.store.Begin()
-		r.lsn, r.body = 1<<63, r.decoder.Body()
+		r.rec, r.lsn, r.body = rec, 1<<63, r.decoder.Body()
 		_ = table[id](r, p)
 	})
 }
