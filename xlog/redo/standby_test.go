@@ -3,6 +3,9 @@
 package redo_test
 
 import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,14 +25,26 @@ import (
 )
 
 // TestStandby replays a load of every kind of record and of definitions with a real standby and with redo: they leave
-// the same bytes. With data checksums from an online backup, without them from a cold copy.
+// the same bytes.
 func TestStandby(t *testing.T) {
+	variants := []struct {
+		name   string
+		opts   walload.Options
+		backup pgreplay.Backup
+	}{
+		{"checksums", walload.Options{Settings: map[string]string{"wal_compression": "on"}}, pgreplay.Online},
+		{"plain", walload.Options{NoChecksums: true}, pgreplay.Cold},
+		{
+			"no images",
+			walload.Options{NoChecksums: true, Settings: map[string]string{"full_page_writes": "off"}},
+			pgreplay.Cold,
+		},
+	}
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
-		for name, backup := range map[string]pgreplay.Backup{"checksums": pgreplay.Online, "plain": pgreplay.Cold} {
-			t.Run(name, func(t *testing.T) {
-				compareWithStandby(t, pgreplay.Record(t, walload.Options{
-					Major: major, Parts: walload.Replayable, NoChecksums: name == "plain",
-				}, backup))
+		for _, v := range variants {
+			t.Run(v.name, func(t *testing.T) {
+				v.opts.Major, v.opts.Parts = major, walload.Replayable
+				compareWithStandby(t, pgreplay.Record(t, v.opts, v.backup))
 			})
 		}
 	})
@@ -42,6 +57,27 @@ func TestStandbyPgbench(t *testing.T) {
 		compareWithStandby(t, pgreplay.RecordLoad(t, opts, pgreplay.Online, func(s *pgserver.Server) {
 			pgreplay.Pgbench(t, s)
 		}))
+	})
+}
+
+// TestStandbyMix is TestStandby with random transactions of several sessions as the load, and without images of pages
+// every second time.
+func TestStandbyMix(t *testing.T) {
+	pgserver.EachMajor(t, func(t *testing.T, major int) {
+		for _, images := range []bool{true, false} {
+			t.Run(fmt.Sprintf("images=%v", images), func(t *testing.T) {
+				opts := pgserver.Options{Major: major, Settings: maps.Clone(pgreplay.MixSettings), NoChecksums: !images}
+				backup := pgreplay.Online
+				if !images {
+					opts.Settings["full_page_writes"], backup = "off", pgreplay.Cold
+				}
+				seed := rand.Uint64()
+				t.Logf("seed %d", seed)
+				compareWithStandby(t, pgreplay.RecordLoad(t, opts, backup, func(s *pgserver.Server) {
+					pgreplay.Mix(t, s, seed, 100)
+				}))
+			})
+		}
 	})
 }
 
