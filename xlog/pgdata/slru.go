@@ -247,15 +247,27 @@ func (s *slru) syncFile(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// truncate removes the segments that are older than the one with page cutoff (SimpleLruTruncate).
+// truncate removes the segments that are older than the one with page cutoff (SimpleLruTruncate). Older pages in that one
+// are written and leave memory.
 func (s *slru) truncate(cutoff int64) error {
 	if err := s.checkNumber(cutoff); err != nil {
 		return err
 	}
-	return s.removeIf(func(segment int64) bool {
+	err := s.removeIf(func(segment int64) bool {
 		first := segment * slruSegmentPages
 		return s.precedes(first, cutoff) && s.precedes(first+slruSegmentPages-1, cutoff)
 	})
+	if err != nil {
+		return err
+	}
+	for i := range s.slots {
+		if p := &s.slots[i]; p.used != 0 && s.precedes(p.number, cutoff) {
+			if err := s.evict(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // removeIf removes the segments, from the disk and from memory, of which gone is true.
