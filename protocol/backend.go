@@ -50,6 +50,7 @@ type Backend struct {
 // NewBackend talks to a client that has just connected.
 func NewBackend(rw io.ReadWriter) *Backend {
 	framer := NewFramer(rw, PhaseAuth.MaxMessage())
+	framer.first = minServerBuffer
 	guard := &guard{framer: framer}
 	return &Backend{framer: framer, guard: guard, pg: pgproto3.NewBackend(guard, rw)}
 }
@@ -70,28 +71,27 @@ func (b *Backend) SetAuthType(t uint32) error {
 // Send sends a message.
 func (b *Backend) Send(msg pgproto3.BackendMessage) error { return b.pg.Send(msg) }
 
-// ReceiveStartup reads the client's first packet: a StartupMessage, SSLRequest, GSSEncRequest or CancelRequest. After
-// the answer to a request for encryption it is called again.
-func (b *Backend) ReceiveStartup() (pgproto3.FrontendMessage, error) {
-	b.guard.startup = true
-	return b.pg.ReceiveStartupMessage()
+// ReceiveStartup reads the client's first packet. After the answer to a request for encryption it is called again. An
+// error that wraps ErrStartupLayout comes with the Startup as far as it was read.
+func (b *Backend) ReceiveStartup() (StartupPacket, error) {
+	packet, err := b.framer.Startup()
+	if err != nil {
+		return nil, err
+	}
+	return parseStartup(packet)
 }
 
 // Receive reads the client's next message.
-func (b *Backend) Receive() (pgproto3.FrontendMessage, error) {
-	b.guard.startup = false
-	return b.pg.Receive()
-}
+func (b *Backend) Receive() (pgproto3.FrontendMessage, error) { return b.pg.Receive() }
 
 // guard lets pgproto3 read messages from a Framer: it is its ChunkReader. A message is there as a whole, and checked,
 // before pgproto3 sees its header.
 type guard struct {
-	framer  *Framer
-	startup bool   // the next packet has no type
-	auth    uint32 // authentication request that a 'p' answers
-	header  [frameHeaderLen]byte
-	body    []byte
-	inBody  bool // the header was taken
+	framer *Framer
+	auth   uint32 // authentication request that a 'p' answers
+	header [frameHeaderLen]byte
+	body   []byte
+	inBody bool // the header was taken
 }
 
 // Next returns a header and then its body, in turns, as pgproto3 asks for them.
@@ -116,17 +116,12 @@ func (g *guard) Next(n int) ([]byte, error) {
 
 // receive reads a message and makes its header again.
 func (g *guard) receive() (header []byte, err error) {
-	header = g.header[1:]
-	if g.startup {
-		g.body, err = g.framer.Startup()
-	} else {
-		header = g.header[:]
-		header[0], g.body, err = g.framer.Next()
-		if err == nil {
-			err = g.check(header[0], g.body)
-		}
+	header = g.header[:]
+	header[0], g.body, err = g.framer.Next()
+	if err == nil {
+		err = g.check(header[0], g.body)
 	}
-	binary.BigEndian.PutUint32(g.header[1:], uint32(len(g.body)+4))
+	binary.BigEndian.PutUint32(header[1:], uint32(len(g.body)+4))
 	return header, err
 }
 

@@ -21,7 +21,7 @@ func TestBackendReceives(t *testing.T) {
 		frame('Q', []byte("IDENTIFY_SYSTEM\x00")), frame('d', pattern(100)), frame('c', nil), frame('X', nil),
 	}, nil)
 	b := NewBackend(&script{in: &pieceReader{in, 3}})
-	startup := func() pgproto3.FrontendMessage {
+	startup := func() StartupPacket {
 		msg, err := b.ReceiveStartup()
 		require.NoError(t, err)
 		return msg
@@ -31,8 +31,8 @@ func TestBackendReceives(t *testing.T) {
 		require.NoError(t, err)
 		return msg
 	}
-	require.IsType(t, &pgproto3.SSLRequest{}, startup())
-	require.Equal(t, map[string]string{"user": "u", "replication": "true"}, startup().(*pgproto3.StartupMessage).Parameters)
+	require.Equal(t, SSLRequest{}, startup())
+	require.Equal(t, &Startup{Version: Protocol30, Parameters: []Parameter{{"user", "u"}, {"replication", "true"}}}, startup())
 	require.NoError(t, b.SetAuthType(pgproto3.AuthTypeSASL))
 	require.Equal(t, "SCRAM-SHA-256", receive().(*pgproto3.SASLInitialResponse).AuthMechanism)
 	require.NoError(t, b.SetAuthType(pgproto3.AuthTypeSASLContinue))

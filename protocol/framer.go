@@ -18,25 +18,28 @@ var ErrTooLarge = fmt.Errorf("%w: message too large", ErrProtocol)
 const (
 	frameHeaderLen = 5 // type and length
 
-	minBuffer = 256 << 10 // a Framer's buffer to begin with
-	smallTail = 4 << 10   // unread bytes that are moved to the front rather than read behind
+	minBuffer       = 256 << 10 // a Framer's buffer to begin with
+	minServerBuffer = 4 << 10   // a Backend's: what clients send is small, and they are many
+
+	smallTail = 4 << 10 // unread bytes that are moved to the front rather than read behind
 )
 
 // Framer cuts one direction of a connection into messages. It reads as much as comes into one buffer and hands out
 // parts of it: no copy and no allocation for a message, as long as it fits. The buffer begins with 256 KiB and doubles
 // when a message is longer than it, but not beyond the largest message allowed. A Framer is used by one goroutine.
 type Framer struct {
-	r    io.Reader
-	max  int
-	buf  []byte
-	next int   // end of the message handed out last, beginning of the next one
-	end  int   // end of what was read
-	err  error // a violation; final
+	r     io.Reader
+	max   int
+	buf   []byte
+	first int   // size of the first buffer
+	next  int   // end of the message handed out last, beginning of the next one
+	end   int   // end of what was read
+	err   error // a violation; final
 }
 
 // NewFramer reads messages from r. A message with a body of more than maxMessage bytes is refused.
 func NewFramer(r io.Reader, maxMessage int) *Framer {
-	return &Framer{r: r, max: maxMessage}
+	return &Framer{r: r, max: maxMessage, first: minBuffer}
 }
 
 // SetMaxMessage changes the limit for the messages that follow.
@@ -147,7 +150,7 @@ func (f *Framer) fill(n int) error {
 func (f *Framer) makeRoom(n int) {
 	unread := f.end - f.next
 	if n > len(f.buf) {
-		grown := make([]byte, max(n, minBuffer, min(2*len(f.buf), f.max+frameHeaderLen)))
+		grown := make([]byte, max(n, f.first, min(2*len(f.buf), f.max+frameHeaderLen)))
 		copy(grown, f.buf[f.next:f.end])
 		f.buf = grown
 	} else if f.next > 0 && (unread < smallTail || f.next+n > len(f.buf)) {

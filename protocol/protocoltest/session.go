@@ -168,12 +168,20 @@ func (s *Session) Startup() map[string]string {
 	for {
 		msg, err := s.Backend.ReceiveStartup()
 		s.check(err, "startup")
-		if startup, ok := msg.(*pgproto3.StartupMessage); ok {
+		if startup, ok := msg.(*protocol.Startup); ok {
 			s.welcome()
-			return startup.Parameters
+			return parameters(startup)
 		}
 		s.Raw([]byte{'N'})
 	}
+}
+
+func parameters(startup *protocol.Startup) map[string]string {
+	m := make(map[string]string, len(startup.Parameters))
+	for _, p := range startup.Parameters {
+		m[p.Name] = p.Value
+	}
+	return m
 }
 
 func (s *Session) welcome() {
