@@ -51,7 +51,8 @@ func TestBrinLayouts(t *testing.T) {
 		require.Zero(t, bytes.Count(meta[c.end:meta.Upper()], []byte{0xFF}))
 
 		r.testRecord(700, mainBlock(0, 2, xlog.BlockWillInit), mainBlock(1, 1, 0))
-		require.NoError(t, r.brin(&rmgr.BrinInsert{HeapBlock: 64, PagesPerRange: 32, Offset: 1, Init: true, Tuple: make([]byte, 24)}))
+		insert := &rmgr.BrinInsert{HeapBlock: 64, PagesPerRange: 32, Offset: 1, Init: true, Tuple: make([]byte, 24)}
+		require.NoError(t, r.brin(insert))
 		require.Len(t, r.testPage(t, xlog.MainFork, 2).Special(), c.special)
 		require.Equal(t, []byte{0, 0, 2, 0, 1, 0}, []byte(r.testPage(t, xlog.MainFork, 1)[24+2*6:][:6]))
 	}

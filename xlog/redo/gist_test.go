@@ -23,9 +23,10 @@ func gistTestPage(d *xlog.Dialect, flags uint16) bufpage.Page {
 func TestGistSplit(t *testing.T) {
 	r := storedRedo(t, xlog.Postgres13, false)
 	storedPage(t, r, 3, gistTestPage(r.dialect, gistLeaf|gistFollowRight))
-	split := &rmgr.GistPageSplit{RightLink: 77, NSN: 0x5_00000009, Leaf: true, MarkFollowRight: true, Pages: []rmgr.IndexTuples{
-		rmgr.IndexTuples(plainTuple(16, 1)), rmgr.IndexTuples(plainTuple(16, 2)), rmgr.IndexTuples(plainTuple(16, 3)),
-	}}
+	split := &rmgr.GistPageSplit{RightLink: 77, NSN: 0x5_00000009, Leaf: true, MarkFollowRight: true}
+	for off := range uint16(3) {
+		split.Pages = append(split.Pages, rmgr.IndexTuples(plainTuple(16, off+1)))
+	}
 	const anew = xlog.BlockWillInit
 	r.testRecord(700, mainBlock(0, 3, 0), mainBlock(1, 5, anew), mainBlock(2, 8, anew), mainBlock(3, 9, anew))
 	require.NoError(t, r.gist(split))

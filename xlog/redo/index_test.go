@@ -47,8 +47,10 @@ func decodeRecord(
 // fuzzIndex redoes records that say anything, on pages that hold anything: that must end, if not well.
 func fuzzIndex(f *testing.F, d *xlog.Dialect, id xlog.RmgrID, pages ...bufpage.Page) {
 	r, rec := storedRedo(f, d, false), anyRecord(f, d)
-	for i, page := range pages {
-		f.Add(uint8(i<<4), []byte(page), make([]byte, 64), make([]byte, 32), uint8(0))
+	for _, page := range pages {
+		for info := range 16 {
+			f.Add(uint8(info<<4), []byte(page), make([]byte, 64), make([]byte, 32), uint8(info))
+		}
 	}
 	f.Fuzz(func(t *testing.T, info uint8, content, main, data []byte, anew uint8) {
 		var blocks []xlog.BlockRef

@@ -4,6 +4,7 @@ package redo
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -77,11 +78,13 @@ func TestSPGistMove(t *testing.T) {
 		storedPage(t, r, 1, spgistTestPage(t, r.dialect, 0, spgistInner(2)))
 		r.testRecord(700, mainBlock(0, 3, 0), mainBlock(1, 4, xlog.BlockWillInit), mainBlock(2, 1, 0))
 		require.NoError(t, r.spgist(&rmgr.SPGistMoveLeafs{
-			NewPage: true, StoresNulls: true, ParentOffset: 1, Node: 1, State: rmgr.SPGistState{RedirectXid: 700, IsBuild: build},
+			NewPage: true, StoresNulls: true, ParentOffset: 1, Node: 1,
+			State:   rmgr.SPGistState{RedirectXid: 700, IsBuild: build},
 			Deleted: uint16s(3, 2), Inserted: uint16s(1, 2, 3),
-			Leafs: append(append(spgistLeaf(24, 0), spgistLeaf(32, 1)...), spgistLeaf(16, 2)...),
+			Leafs: slices.Concat(spgistLeaf(24, 0), spgistLeaf(32, 1), spgistLeaf(16, 2)),
 		}))
-		dest := spgistTestPage(t, r.dialect, spgistLeafPage|spgistNulls, spgistLeaf(24, 0), spgistLeaf(32, 1), spgistLeaf(16, 2))
+		dest := spgistTestPage(t, r.dialect, spgistLeafPage|spgistNulls,
+			spgistLeaf(24, 0), spgistLeaf(32, 1), spgistLeaf(16, 2))
 		dest.SetLSN(r.lsn)
 		require.Equal(t, dest, r.testPage(t, xlog.MainFork, 4))
 		left := r.testPage(t, xlog.MainFork, 3)
