@@ -128,7 +128,9 @@ func (r *Redo) bitmapInsertWords(p *rmgr.BitmapInsertWords) error {
 	return err
 }
 
-// bitmapWritePage writes words to a page. It gives the page's number as the record has it.
+// bitmapWritePage writes words to a page, which links to the page of the next reference. It gives the page's number as the
+// record has it. Where the record does not have the link, from before the release of Greenplum 7, the server looks for it
+// in the wrong place, and finds whatever is in its memory.
 func (r *Redo) bitmapWritePage(buf *pgdata.Buffer, id uint8, more bool) (uint32, error) {
 	p, ok := rmgr.BitmapPageOf(r.body.Block(id).Data)
 	if !ok {
