@@ -63,6 +63,9 @@ func (r *Redo) flushAll(redo xlog.LSN) error {
 	if err := r.flushWAL(r.next); err != nil {
 		return err
 	}
+	if err := r.dir.CheckpointDecoding(); err != nil {
+		return err
+	}
 	if err := r.state.Flush(redo); err != nil {
 		return err
 	}
