@@ -3,6 +3,7 @@
 package redo
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"testing"
@@ -117,4 +118,27 @@ func TestSPGistVacuumRedirect(t *testing.T) {
 	require.Equal(t, uint32(600), binary.LittleEndian.Uint32(page.Item(1)[12:]), "the transaction stays")
 	r.testRecord(0, mainBlock(0, 3, 0))
 	require.Error(t, r.spgist(&rmgr.SPGistVacuumRedirect{FirstPlaceholder: 3}))
+}
+
+// TestSPGistAddNode moves an inner tuple that grew. Its parent is on the page that it leaves, the one that it goes to, or
+// another.
+func TestSPGistAddNode(t *testing.T) {
+	for parent := range int8(3) {
+		r := storedRedo(t, xlog.Postgres12, false)
+		for block := range uint32(3) {
+			storedPage(t, r, block, spgistTestPage(t, r.dialect, 0, spgistInner(2), spgistInner(2)))
+		}
+		r.testRecord(700, mainBlock(0, 0, 0), mainBlock(1, 1, 0), mainBlock(2, 2, 0))
+		require.NoError(t, r.spgist(&rmgr.SPGistAddNode{
+			Offset: 2, NewOffset: 3, ParentBlock: parent, ParentOffset: 1, Node: 0,
+			State: rmgr.SPGistState{RedirectXid: 700}, Inner: spgistInner(3),
+		}))
+		redirect := spgistDeadTuple(spgistRedirect, 1, 3, 700)
+		require.Equal(t, redirect[:], r.testPage(t, xlog.MainFork, 0).Item(2))
+		require.Equal(t, spgistInner(3), r.testPage(t, xlog.MainFork, 1).Item(3))
+		for block := range int8(3) {
+			link := r.testPage(t, xlog.MainFork, uint32(block)).Item(1)[spgistInnerHeader+8:][:6]
+			require.Equal(t, block == parent, bytes.Equal(link, []byte{0, 0, 1, 0, 3, 0}), "parent %d", parent)
+		}
+	}
 }
