@@ -57,6 +57,14 @@ func (r *Running) saw(xid uint32) {
 // after is the next transaction id.
 func after(xid uint32) uint32 { return max(xid+1, firstXID) }
 
+// before is the transaction id before xid.
+func before(xid uint32) uint32 {
+	if xid <= firstXID {
+		return 1<<32 - 1
+	}
+	return xid - 1
+}
+
 // end notes the end of a transaction and its subtransactions (ExpireTreeKnownAssignedTransactionIds).
 func (r *Running) end(xid uint32, subxacts rmgr.Uint32s) {
 	if len(r.xids) == 0 {
@@ -137,7 +145,7 @@ func (r *Running) begin(p *rmgr.RunningXacts, over func(xid uint32) (bool, error
 	}
 	slices.SortFunc(r.xids, func(a, b uint32) int { return int(int32(a - b)) })
 	r.xids = slices.Compact(r.xids)
-	newest := p.NextXID - 1
+	newest := before(p.NextXID)
 	if r.newest == 0 || precedes(r.newest, newest) {
 		r.newest = newest
 	}
@@ -150,7 +158,7 @@ func (r *Running) begin(p *rmgr.RunningXacts, over func(xid uint32) (bool, error
 
 // shutdown notes that the server was shut down when next was the next transaction: only prepared ones are in progress.
 func (r *Running) shutdown(next uint32, prepared []uint32) {
-	*r = Running{xids: append(r.xids[:0], prepared...), newest: next - 1, known: true}
+	*r = Running{xids: append(r.xids[:0], prepared...), newest: before(next), known: true}
 	slices.SortFunc(r.xids, func(a, b uint32) int { return int(int32(a - b)) })
 	if len(prepared) > 0 {
 		r.overflowed = r.newest // they may have subtransactions
