@@ -53,7 +53,8 @@ func TestServerChecksums(t *testing.T) {
 		s.SQL(t, "VACUUM t")
 		database := filepath.Join(s.DataDir, "base", s.Value(t, "SELECT oid FROM pg_database WHERE datname = 'postgres'"))
 		require.NoError(t, s.Stop(pgserver.Fast))
-		verify(t, xlog.Postgres15.BlockSize(), database, filepath.Join(s.DataDir, "base", "1"), filepath.Join(s.DataDir, "global"))
+		template, global := filepath.Join(s.DataDir, "base", "1"), filepath.Join(s.DataDir, "global")
+		verify(t, xlog.Postgres15.BlockSize(), database, template, global)
 	})
 }
 

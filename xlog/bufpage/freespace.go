@@ -3,13 +3,7 @@
 package bufpage
 
 // FreeSpace is the room in bytes for one more item, besides its line pointer (PageGetFreeSpace).
-func (p Page) FreeSpace() int { return p.FreeSpaceFor(1) }
-
-// FreeSpaceFor is the room in bytes for n more items, besides their line pointers (PageGetFreeSpaceForMultipleTuples).
-func (p Page) FreeSpaceFor(n int) int { return max(0, p.Upper()-p.Lower()-n*itemIDSize) }
-
-// ExactFreeSpace is the number of bytes between the line pointers and the items (PageGetExactFreeSpace).
-func (p Page) ExactFreeSpace() int { return p.FreeSpaceFor(0) }
+func (p Page) FreeSpace() int { return max(0, p.Upper()-p.Lower()-itemIDSize) }
 
 // HeapFreeSpace is FreeSpace of a heap page: 0 when it cannot have another line pointer (PageGetHeapFreeSpace).
 func (p Page) HeapFreeSpace() int {

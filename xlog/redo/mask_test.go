@@ -84,3 +84,18 @@ func TestMaskRefuses(t *testing.T) {
 		}
 	}
 }
+
+// FuzzMask: whatever a page says, nothing outside of it is touched.
+func FuzzMask(f *testing.F) {
+	f.Add(uint8(0), uint8(10), []byte(heapPage(f, xlog.Postgres15)))
+	f.Fuzz(func(t *testing.T, dialect, id uint8, content []byte) {
+		all := bytes.Repeat([]byte{0xEE}, 8192+64)
+		page := bufpage.Page(all[:8192:8192])
+		copy(page, content)
+		d := xlog.Dialects()[int(dialect)%len(xlog.Dialects())]
+		if err := mask(d, xlog.RmgrID(id), page, 1); err != nil {
+			require.ErrorIs(t, err, bufpage.ErrPage)
+		}
+		require.Equal(t, bytes.Repeat([]byte{0xEE}, 64), all[8192:])
+	})
+}
