@@ -20,9 +20,26 @@ func (d *Dialect) HeapInplaceInvalidations() bool { return d.base >= 18 }
 // HeapTextFull tells whether descriptions of Heap and Heap2 name each value, and list the items of arrays.
 func (d *Dialect) HeapTextFull() bool { return d.base >= 16 }
 
-// HeapVisibleSetsLSN tells whether redo of VISIBLE gives the heap's page the record's LSN where hint bits are logged:
-// every PostgreSQL of the last minor releases, but Greenplum and Cloudberry stand on earlier ones.
-func (d *Dialect) HeapVisibleSetsLSN() bool { return d.flavour == PostgreSQL }
+// HeapVisibleSetsLSN tells whether redo of VISIBLE gives the heap's page the record's LSN where hint bits are logged.
+// PostgreSQL does since the minor releases of February 2023; Greenplum and Cloudberry stand on earlier ones.
+func (d *Dialect) HeapVisibleSetsLSN() bool {
+	return d.flavour == PostgreSQL && (d.minor == 0 || d.minor >= d.heapVisibleSince())
+}
+
+// heapVisibleSince is the minor release of February 2023.
+func (d *Dialect) heapVisibleSince() int {
+	switch d.base {
+	case 12:
+		return 14
+	case 13:
+		return 10
+	case 14:
+		return 7
+	case 15:
+		return 2
+	}
+	return 0
+}
 
 // VisibilityMapExtendsFilled tells whether new pages of a visibility map have a page header from the start; otherwise
 // they are zero until a bit is set.
