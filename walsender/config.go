@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package walsender
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+)
+
+// Config is what a Server is made of. Source and Listeners are needed; everything else has a default.
+type Config struct {
+	Source    Source
+	Listeners []net.Listener // TCP or unix sockets; the Server closes them
+
+	// TLS lets clients ask for TLS; nil refuses it. With ClientCAs clients may show a certificate, which HBA rules ask for.
+	TLS *tls.Config
+	// OnEvent is called for what is worth a line in a log, by several goroutines. It should not take long.
+	OnEvent func(Event)
+
+	MaxConnections int           // sessions at a time; 0 is 100
+	StartupTimeout time.Duration // from accepting a connection to the end of authentication; 0 is a minute
+	SenderTimeout  time.Duration // wal_sender_timeout: a client that is silent for so long is gone; 0 is a minute, below 0 never
+	StopTimeout    time.Duration // how long a graceful stop waits for clients to flush what they were sent; 0 is a minute
+}
+
+// Defaults are PostgreSQL's: max_connections, authentication_timeout, wal_sender_timeout.
+const (
+	defaultMaxConnections = 100
+	defaultTimeout        = time.Minute
+)
+
+// withDefaults checks the configuration and fills in what is not given.
+func (c Config) withDefaults() (Config, error) {
+	if c.Source == nil {
+		return c, errors.New("walsender: no source")
+	}
+	if len(c.Listeners) == 0 {
+		return c, errors.New("walsender: no listener")
+	}
+	if c.MaxConnections <= 0 {
+		c.MaxConnections = defaultMaxConnections
+	}
+	for _, d := range []*time.Duration{&c.StartupTimeout, &c.SenderTimeout, &c.StopTimeout} {
+		if *d == 0 {
+			*d = defaultTimeout
+		}
+	}
+	return c, nil
+}
