@@ -40,6 +40,7 @@ type Identity struct {
 	Flavour           xlog.Flavour
 	ServerVersion     int    // server_version_num, such as 150018
 	ServerVersionText string // server_version, such as "15.18"
+	FlavourVersion    string // gp_server_version and the like; empty for PostgreSQL
 	DataDirectoryMode fs.FileMode
 	Settings          map[string]string // further settings that SHOW knows, by their names
 }

@@ -84,6 +84,12 @@ func (osFS) SyncDir(name string) error {
 
 type osFile struct{ *os.File }
 
+// OSFile is the operating system's file behind one that OS has opened; ok is false for any other.
+func OSFile(f any) (file *os.File, ok bool) {
+	o, ok := f.(osFile)
+	return o.File, ok
+}
+
 func (f osFile) Sync() error {
 	if err := datasync(f.File); err != nil {
 		return &fs.PathError{Op: "sync", Path: f.Name(), Err: err}
