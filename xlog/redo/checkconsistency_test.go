@@ -21,9 +21,13 @@ import (
 // record (wal_consistency_checking = all), and few for redo to restore. Every page must be like its image but for what
 // the server masks.
 func TestConsistency(t *testing.T) {
+	parts := walload.Replayable
+	if testing.Short() {
+		parts = []string{"heap", "ddl"}
+	}
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
 		source := pgreplay.Record(t, walload.Options{
-			Major: major, Parts: walload.Replayable,
+			Major: major, Parts: parts,
 			Settings: map[string]string{"wal_consistency_checking": "all", "full_page_writes": "off"},
 		}, pgreplay.Cold)
 		dir := filepath.Join(pgserver.TempDir(t), "redone")
