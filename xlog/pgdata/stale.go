@@ -71,16 +71,13 @@ func (d *DataDir) numbered(dir, prefix string) ([]string, error) {
 	return dirs, err
 }
 
-// removeMatching removes the files of a directory whose names fit the pattern. Where that is not made durable, the next
-// start does it again.
+// removeMatching removes the files of a directory whose names fit the pattern, durably.
 func (d *DataDir) removeMatching(dir, pattern string) error {
 	entries, err := d.fsys.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
-		return err
+		return ignoreNotExist(err)
 	}
+	removed := false
 	for _, e := range entries {
 		if ok, _ := filepath.Match(pattern, e.Name()); !ok || e.IsDir() {
 			continue
@@ -88,8 +85,12 @@ func (d *DataDir) removeMatching(dir, pattern string) error {
 		if err := ignoreNotExist(d.fsys.Remove(filepath.Join(dir, e.Name()))); err != nil {
 			return err
 		}
+		removed = true
 	}
-	return nil
+	if !removed {
+		return nil
+	}
+	return d.fsys.SyncDir(dir)
 }
 
 // LinkTablespaces makes the links that tablespace_map lists, in the place of what is there under their names.

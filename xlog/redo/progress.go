@@ -18,12 +18,16 @@ type Progress struct {
 	LastXact     time.Time       // when the transaction ended whose end was applied last; zero when there was none
 	Restartpoint xlog.LSN        // where recovery would begin
 	MissingPages int             // pages that records referred to and that do not exist, so far
+	Records      uint64          // that were applied
+	CacheHits    uint64          // pages that were in the cache, as of some hundred records ago
+	CacheMisses  uint64          // pages that were read from files
 }
 
 // progress is what other goroutines may read.
 type progress struct {
 	lsn, consistent, restartpoint atomic.Uint64
 	timeline, missing             atomic.Uint32
+	records, hits, misses         atomic.Uint64
 	lastXact                      atomic.Int64 // TimestampTz
 }
 
@@ -34,6 +38,7 @@ func (r *Redo) Progress() Progress {
 		LSN: xlog.LSN(s.lsn.Load()), Timeline: xlog.TimelineID(s.timeline.Load()),
 		Consistent: xlog.LSN(s.consistent.Load()), Restartpoint: xlog.LSN(s.restartpoint.Load()),
 		MissingPages: int(s.missing.Load()),
+		Records:      s.records.Load(), CacheHits: s.hits.Load(), CacheMisses: s.misses.Load(),
 	}
 	if us := s.lastXact.Load(); us != 0 {
 		p.LastXact = timestamp(us)
@@ -41,13 +46,24 @@ func (r *Redo) Progress() Progress {
 	return p
 }
 
+// publishEvery is after how many records the numbers are published that nobody needs at once; a power of two.
+const publishEvery = 1 << 10
+
 // publish is called after each record.
 func (r *Redo) publish() {
 	r.shared.lsn.Store(uint64(r.end))
-	r.shared.timeline.Store(uint32(r.tli))
-	if r.invalid.pages != nil {
-		r.shared.missing.Store(uint32(len(r.invalid.pages)))
+	if r.applied++; r.applied%publishEvery == 0 {
+		r.publishCounts()
 	}
+}
+
+// publishCounts publishes what publish does not.
+func (r *Redo) publishCounts() {
+	s, cache := &r.shared, r.store.Stats()
+	s.records.Store(r.applied)
+	s.hits.Store(cache.Hits)
+	s.misses.Store(cache.Misses)
+	s.missing.Store(uint32(len(r.invalid.pages)))
 }
 
 // noteTime is called for the records that say when they were written (SetLatestXTime).

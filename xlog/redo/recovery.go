@@ -50,6 +50,7 @@ type recovery struct {
 	tli  xlog.TimelineID // its timeline
 	next xlog.LSN        // end of the record that is being applied (replayEndRecPtr)
 
+	applied uint64 // records
 	last    lastCheckPoint
 	restart restartPolicy
 	consistency
@@ -133,7 +134,8 @@ func (r *Redo) begin(b *beginning) error {
 		return err
 	}
 	r.restart.at = r.end
-	r.publish()
+	r.shared.lsn.Store(uint64(r.end))
+	r.shared.timeline.Store(uint32(r.tli))
 	r.shared.restartpoint.Store(uint64(r.control.CheckPointCopy.Redo))
 	return r.reachConsistency()
 }

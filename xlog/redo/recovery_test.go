@@ -21,7 +21,9 @@ import (
 
 func TestInvalidPages(t *testing.T) {
 	t.Parallel()
-	rel := func(n uint64) xlog.RelFileLocator { return xlog.RelFileLocator{Tablespace: 1663, Database: 5, RelNumber: n} }
+	rel := func(n uint64) xlog.RelFileLocator {
+		return xlog.RelFileLocator{Tablespace: 1663, Database: 5, RelNumber: n}
+	}
 	other := xlog.RelFileLocator{Tablespace: 1663, Database: 6, RelNumber: 1}
 	var p invalidPages
 	require.False(t, p.any())

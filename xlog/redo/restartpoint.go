@@ -73,6 +73,7 @@ func (r *Redo) restartpoint(shutdown bool) error {
 	}
 	r.restart.last, r.restart.at = time.Now(), r.end
 	r.shared.restartpoint.Store(uint64(r.control.CheckPointCopy.Redo))
+	r.publishCounts()
 	return nil
 }
 

@@ -98,6 +98,7 @@ func (r *Redo) switchTimeline(p rmgr.Payload) error {
 		return err
 	}
 	r.tli = next
+	r.shared.timeline.Store(uint32(next))
 	return nil
 }
 
