@@ -13,8 +13,8 @@ func (d *Dialect) MultiXactSetsNextOffset() bool {
 // TwoPhaseNamesFull tells whether the files in pg_twophase have the epoch in their names.
 func (d *Dialect) TwoPhaseNamesFull() bool { return d.base >= 17 }
 
-// RelMapSlots is for how many catalogs a file pg_filenode.map has room (MAX_MAPPINGS), 0 where that is not known, and how
-// many bytes follow its CRC.
+// RelMapSlots is for how many catalogs a file pg_filenode.map has room (MAX_MAPPINGS), 0 where that is not known, and
+// how many bytes follow its CRC.
 func (d *Dialect) RelMapSlots() (slots, tail int) {
 	switch {
 	case d.flavour == Cloudberry:

@@ -57,8 +57,8 @@ func (m *MultiXacts) ZeroOffsetsPage(page int64) error {
 // ZeroMembersPage adds a page to the members.
 func (m *MultiXacts) ZeroMembersPage(page int64) error { return m.members.zero(page) }
 
-// Create notes that the members of multixact id, of which there are n, begin at place offset; SetMember is to follow for
-// each (RecordNewMultiXact).
+// Create notes that the members of multixact id, of which there are n, begin at place offset; SetMember is to follow
+// for each (RecordNewMultiXact).
 func (m *MultiXacts) Create(id, offset, n uint32) error {
 	m.ahead = noPage
 	if !m.setsNext {

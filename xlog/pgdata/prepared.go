@@ -193,8 +193,8 @@ func (p *Prepared) check(name string, xid uint32) error {
 	return nil
 }
 
-// FullXID is the transaction id with its epoch, of a transaction that is not newer than next (FullTransactionIdFromXidAndCtx
-// and the like).
+// FullXID is the transaction id with its epoch, of a transaction that is not newer than next
+// (FullTransactionIdFromAllowableAt).
 func FullXID(next uint64, xid uint32) uint64 {
 	epoch := next >> 32
 	if xid > uint32(next) && epoch > 0 {

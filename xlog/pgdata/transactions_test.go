@@ -94,7 +94,9 @@ func TestCommitLogTruncate(t *testing.T) {
 	t.Parallel()
 	dir := transactionsDir(t, xlog.Postgres15)
 	reached := 0
-	s, err := OpenTransactions(TransactionsConfig{Dir: dir, NextXID: 3, BeforeWrite: func() error { reached++; return nil }})
+	s, err := OpenTransactions(TransactionsConfig{
+		Dir: dir, NextXID: 3, BeforeWrite: func() error { reached++; return nil },
+	})
 	require.NoError(t, err)
 	const last = 1<<32/(8192*4) - 1
 	for _, page := range []int64{last, 0, 31, 32, 64, 70} { // the last is older than page 0: ids wrap around

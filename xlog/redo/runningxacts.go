@@ -9,14 +9,14 @@ import (
 )
 
 // maxRunning is how many transactions are kept track of at most: many times what a server can have in progress.
-const maxRunning = 1 << 20
+const maxRunning = 1 << 17
 
 // Running is the transactions that are in progress at a place of the log, so that those who read later know whose rows
 // are not to be seen (the known-assigned transaction ids of src/backend/storage/ipc/procarray.c). Ids are given away in
 // order: one that is newer than the newest seen so far is in progress, and so are all between.
 //
-// Subtransactions of one that has many are not listed: from the first such on, Overflowed says how far pg_subtrans would
-// have to be asked. Redo itself never needs any of this.
+// Subtransactions of one that has many are not listed: from the first such on, Overflowed says how far pg_subtrans
+// would have to be asked. Redo itself never needs any of this.
 type Running struct {
 	xids       []uint32 // in order of age, the oldest first
 	newest     uint32   // the newest id that was seen, 0 before the first snapshot

@@ -142,6 +142,9 @@ func (r *Redo) finish(p *rmgr.XactEnd) error {
 
 // prepare notes a prepared transaction (PrepareRedoAdd in src/backend/access/transam/twophase.c).
 func (r *Redo) prepare(p *rmgr.XactPrepare) error {
+	if p.XID < firstXID {
+		return errNoXID
+	}
 	r.state.Prepared.Add(pgdata.FullXID(r.counters.NextXID, p.XID), r.lsn, r.body.Main)
 	if p.Origin == 0 {
 		return nil
