@@ -61,6 +61,26 @@
 // made. Pages are written in the order of their blocks, those that follow each other at once. Before anything shows in
 // a file BeforeWrite makes sure that a new recovery would go at least as far.
 //
+// # Transactions
+//
+// Transactions is what the directory tells about transactions. Pages of it are kept in memory, 64 of each kind, and are
+// written when another needs their place, and at Flush:
+//
+//	state, err := pgdata.OpenTransactions(pgdata.TransactionsConfig{Dir: dir, NextXID: next, BeforeWrite: ...})
+//	...
+//	err = state.Commits.Set(xid, pgdata.XactCommitted)
+//	...
+//	err = state.Flush(redo) // durable; prepared transactions whose record is before redo have a file now
+//
+//	pg_xact                Commits      2 bits a transaction
+//	pg_multixact           MultiXacts   4 bytes a multixact; 20 bytes for 4 members
+//	pg_commit_ts           CommitTimes  10 bytes a transaction
+//	pg_distributedlog      Distributed  8 bytes a transaction; a Greenplum segment's, which nobody fills here
+//	pg_twophase            Prepared     a file for each
+//	replorigin_checkpoint  Origins      16 bytes each, in pg_logical
+//
+// Each of the first four is a directory of files of 32 pages, whose names are their numbers in hexadecimal digits.
+//
 // # Ownership and durability
 //
 // Nothing that is returned shares memory with an argument. Functions that change a file return when the change would
