@@ -5,7 +5,8 @@ package pgdata
 import "github.com/walmirror/walmirror/xlog"
 
 // DistributedLog is pg_distributedlog of a Greenplum segment: the distributed transaction of each local one
-// (src/backend/access/transam/distributedlog.c). Coordinators have an empty one.
+// (src/backend/access/transam/distributedlog.c). A coordinator has pages of zeros; what a segment notes in them is not
+// known here.
 type DistributedLog struct {
 	slru
 }
