@@ -7,8 +7,9 @@
 //	standby run -D /data/standby
 //	standby status -D /data/standby
 //	standby activate -D /data/standby
+//	standby replay -D /data/copy --wal /archive
 //
-// Without a command it shows all four on a temporary server, if PostgreSQL is installed.
+// Without a command it shows the first four on a temporary server, if PostgreSQL is installed.
 package main
 
 import (
@@ -109,7 +110,8 @@ Without a command, a short demonstration on a temporary server, if PostgreSQL is
 		Example: `  standby init --primary 'host=db1 user=replicator' -D /data/standby --port 5433
   standby run -D /data/standby
   standby status -D /data/standby
-  standby activate -D /data/standby`,
+  standby activate -D /data/standby
+  standby replay -D /data/copy --wal /archive`,
 		Args:          noArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -42,8 +42,8 @@ func newReplay() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay -D DIR",
 		Short: "Replay the log of a directory, or of an archive, to its end",
-		Long: `Replay the log that is in the directory's pg_wal, or in an archive, from where the directory is up to the log's end
-or to a target, without a connection. Afterwards the directory is as that of a standby that was shut down.`,
+		Long: `Replay the log that is in the directory's pg_wal, or in an archive, from where the directory is up to the log's
+end or to a target, without a connection. Afterwards the directory is as that of a standby that was shut down.`,
 		Example: `  standby replay -D /data/standby
   standby replay -D /data/copy --wal /archive --recovery-target-time '2026-01-31 12:00:00+00'`,
 		Args: noArgs,
@@ -139,7 +139,8 @@ func printReplay(out io.Writer, res replayResult) error {
 	if res.Consistent.Valid() {
 		consistent = fmt.Sprintf("consistent since %s", res.Consistent)
 	}
-	_, err := fmt.Fprintf(out, "Replayed from %s to %s on timeline %s, %s, in %.2f s and %.2f s for the disk.\nEnded because: %s\n",
+	_, err := fmt.Fprintf(out,
+		"Replayed from %s to %s on timeline %s, %s, in %.2f s and %.2f s for the disk.\nEnded because: %s\n",
 		res.Start, res.Replay, res.Timeline, consistent, res.RedoSeconds, res.WriteSeconds, res.End)
 	return err
 }

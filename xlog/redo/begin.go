@@ -75,7 +75,9 @@ func (r *Redo) findCheckpoint() (*beginning, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return &beginning{label: label, spaces: spaces, location: label.Checkpoint, tli: label.StartTimeline, crashed: crashed}, nil
+	return &beginning{
+		label: label, spaces: spaces, location: label.Checkpoint, tli: label.StartTimeline, crashed: crashed,
+	}, nil
 }
 
 // knowsWhereConsistent tells whether the control file says up to where the log must be replayed. If it does not, as in a
@@ -86,7 +88,8 @@ func (r *Redo) knowsWhereConsistent() bool {
 		c.State == pgdata.DBShutdowned
 }
 
-// readCheckpoint reads the checkpoint's record (ReadCheckpointRecord), and the one that redo begins at, which must be there.
+// readCheckpoint reads the checkpoint's record (ReadCheckpointRecord), and the one that redo begins at, which must be
+// there.
 func (r *Redo) readCheckpoint(b *beginning) error {
 	rec, err := r.readRecord(b.location)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 type Config struct {
 	Dir string // data directory that no server works on; the caller holds its lock
 	FS  vfs.FS // nil: vfs.OS
-	// ServerVersion is server_version_num of the server whose redo is to be followed to the byte; 0 is one of the last minor
-	// releases.
+	// ServerVersion is server_version_num of the server whose redo is to be followed to the byte; 0 is one of the last
+	// minor releases.
 	ServerVersion int
 	// WAL gives the checkpoint record that recovery begins at, and the timelines' histories; nil: Dir's pg_wal.
 	WAL WAL
@@ -26,8 +26,8 @@ type Config struct {
 	CacheBytes int64
 	// TablespaceLocation says where a tablespace is made whose location on the primary is given; nil: at the same path.
 	TablespaceLocation func(location string) string
-	// RestartBytes and RestartTime say when a restartpoint is Due: at a checkpoint when so much of the log was replayed, or so
-	// much time went by, since the last one; 0: DefaultRestartBytes and DefaultRestartTime.
+	// RestartBytes and RestartTime say when a restartpoint is Due: at a checkpoint when so much of the log was replayed, or
+	// so much time went by, since the last one; 0: DefaultRestartBytes and DefaultRestartTime.
 	RestartBytes int64
 	RestartTime  time.Duration
 	// FlushWAL makes the log durable up to a position. It is called before the first page that needs that goes to disk;

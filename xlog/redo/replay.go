@@ -28,7 +28,8 @@ type ReplayConfig struct {
 	MinApplyDelay time.Duration
 	// Gate pauses replay; may be nil.
 	Gate *Gate
-	// OnRestartpoint is called after each restartpoint with the oldest position of the log that is still needed; may be nil.
+	// OnRestartpoint is called after each restartpoint with the oldest position of the log that is still needed; may be
+	// nil.
 	OnRestartpoint func(keep xlog.LSN)
 }
 
@@ -112,7 +113,8 @@ func (p *replay) stopped(stop *Stop, err error) (Stop, error) {
 	case err != nil:
 		return Stop{}, err
 	case stop.Target && !p.r.consistency.at.Valid():
-		return *stop, fmt.Errorf("%w: replay is at %s, the target is %s", ErrInconsistentTarget, p.r.end, p.cfg.Target.String())
+		return *stop, fmt.Errorf("%w: replay is at %s, the target is %s", ErrInconsistentTarget, p.r.end,
+			p.cfg.Target.String())
 	case !stop.Target && p.target:
 		return *stop, fmt.Errorf("%w: %s", ErrTargetNotReached, p.cfg.Target.String())
 	}

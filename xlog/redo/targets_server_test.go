@@ -157,7 +157,8 @@ func promoted(t *testing.T, dir string, major int, immediate bool) *pgserver.Ser
 func TestBegin(t *testing.T) {
 	t.Parallel()
 	pgserver.Require(t, 15)
-	source := pgreplay.RecordLoad(t, pgserver.Options{Major: 15}, pgreplay.Online, func(s *pgserver.Server) { steps(t, s, 1) })
+	load := func(s *pgserver.Server) { steps(t, s, 1) }
+	source := pgreplay.RecordLoad(t, pgserver.Options{Major: 15}, pgreplay.Online, load)
 	dir := filepath.Join(pgserver.TempDir(t), "data")
 	require.NoError(t, source.Copy(dir))
 	before, err := pgdata.ReadControl(vfs.OS, dir)
@@ -193,4 +194,30 @@ func TestBegin(t *testing.T) {
 	require.False(t, c.BackupEndRequired)
 	_, end := r.Position()
 	require.Equal(t, end, c.MinRecoveryPoint)
+}
+
+// TestBeginCrashed begins in the files of a server that was killed. Nothing says up to where the log is needed: all of
+// pg_wal is replayed before minRecoveryPoint counts.
+func TestBeginCrashed(t *testing.T) {
+	t.Parallel()
+	pgserver.Require(t, 15)
+	s := pgserver.Start(t, pgserver.Options{Major: 15})
+	steps(t, s, 3)
+	require.NoError(t, s.Kill())
+	r := resume(t, s.DataDir, 0)
+	c := r.Control()
+	require.Equal(t, pgdata.DBInCrashRecovery, c.State)
+	require.Zero(t, c.MinRecoveryPoint)
+	_, err := r.Replay(t.Context(), redo.ReplayConfig{})
+	require.NoError(t, err)
+	at, ok := r.Consistent()
+	require.True(t, ok)
+	_, end := r.Position()
+	require.Equal(t, end, at)
+	c = r.Control()
+	require.Equal(t, pgdata.DBInArchiveRecovery, c.State)
+	require.Equal(t, end, c.MinRecoveryPoint)
+	require.NoError(t, r.Shutdown())
+	require.NoError(t, s.Start())
+	require.Equal(t, "3", s.SQL(t, "SELECT count(*) FROM steps")[0][0])
 }

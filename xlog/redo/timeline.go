@@ -66,7 +66,7 @@ func (r *Redo) Rescan() (bool, error) {
 // checkHistory looks whether the checkpoint and minRecoveryPoint belong to the timeline that is followed.
 func (r *Redo) checkHistory(b *beginning) error {
 	if tli := r.history.TimelineAt(b.location); tli != b.tli {
-		return fmt.Errorf("%w: timeline %s is not a child of this directory's: the checkpoint at %s is on timeline %s, not %s",
+		return fmt.Errorf("%w: timeline %s is no child of this directory's: the checkpoint at %s is on timeline %s, not %s",
 			ErrTimeline, r.history.Timeline, b.location, b.tli, tli)
 	}
 	m, tli := r.control.MinRecoveryPoint, r.control.MinRecoveryPointTLI

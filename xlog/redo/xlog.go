@@ -106,8 +106,8 @@ func (r *Redo) parameterChange(p *rmgr.ParameterChange) error {
 	return r.checkWALLevel()
 }
 
-// ErrWALLevel says that the log does not have everything, because the primary ran with wal_level = minimal. A new base backup
-// is needed.
+// ErrWALLevel says that the log does not have everything, because the primary ran with wal_level = minimal. A new base
+// backup is needed.
 var ErrWALLevel = errors.New("WAL was generated with wal_level = minimal, changes are missing in it")
 
 // checkWALLevel is the part of CheckRequiredParameterValues that is not about queries. PostgreSQL 12 and 13 only warn.
