@@ -30,8 +30,8 @@ func (r *Redo) fsmLocation(block uint32) (addr fsmAddress, slot int) {
 	return fsmAddress{page: block / n}, int(block % n)
 }
 
-// fsmBlock is the number of the page in the fork, where the pages are in the order of a walk down (
-// fsm_logical_to_physical).
+// fsmBlock is the number of the page in the fork, where pages are in the order of a walk down
+// (fsm_logical_to_physical).
 func (r *Redo) fsmBlock(addr fsmAddress) uint32 {
 	n := uint64(fsmSlots(r.dialect.BlockSize()))
 	leaf := uint64(addr.page)

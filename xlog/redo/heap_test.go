@@ -23,7 +23,9 @@ func heapBlock0(flags uint8) xlog.BlockRef {
 
 // plainHeapTuple is a tuple without nulls, with text as its columns.
 func plainHeapTuple(text string) rmgr.HeapTuple {
-	return rmgr.HeapTuple{Infomask2: 1, Infomask: bufpage.HasVarWidth | bufpage.XmaxInvalid, Hoff: 24, Data: []byte("\x00" + text)}
+	return rmgr.HeapTuple{
+		Infomask2: 1, Infomask: bufpage.HasVarWidth | bufpage.XmaxInvalid, Hoff: 24, Data: []byte("\x00" + text),
+	}
 }
 
 // heapRedo has a page with tuples 1 to 3, made by transaction 700.
@@ -63,8 +65,9 @@ func TestHeapUpdate(t *testing.T) {
 	t.Parallel()
 	r := heapRedo(t, xlog.Postgres15)
 	r.testRecord(701, heapBlock0(0))
-	p := &rmgr.HeapUpdate{OldXmax: 701, OldOffset: 1, NewOffset: 4, Hot: true, New: plainHeapTuple(" updated"), Prefix: 5, Suffix: 6}
-	require.NoError(t, r.heap(p))
+	require.NoError(t, r.heap(&rmgr.HeapUpdate{
+		OldXmax: 701, OldOffset: 1, NewOffset: 4, Hot: true, New: plainHeapTuple(" updated"), Prefix: 5, Suffix: 6,
+	}))
 	old, updated := r.testTuple(t, 1), r.testTuple(t, 4)
 	require.Equal(t, "first updated tuple", string(updated.Data()))
 	require.Equal(t, uint32(701), updated.Xmin())
@@ -80,7 +83,9 @@ func TestHeapDelete(t *testing.T) {
 	t.Parallel()
 	r := heapRedo(t, xlog.Postgres15)
 	r.testRecord(702, heapBlock0(0))
-	require.NoError(t, r.heap(&rmgr.HeapDelete{Xmax: 702, Offset: 2, Infobits: rmgr.KeysUpdated, Flags: deleteIsPartitionMove}))
+	require.NoError(t, r.heap(&rmgr.HeapDelete{
+		Xmax: 702, Offset: 2, Infobits: rmgr.KeysUpdated, Flags: deleteIsPartitionMove,
+	}))
 	tuple := r.testTuple(t, 2)
 	require.Equal(t, uint32(702), tuple.Xmax())
 	require.Equal(t, bufpage.TID{Block: ^uint32(0), Offset: bufpage.MovedPartitionsOffset}, tuple.CTID())
@@ -103,7 +108,9 @@ func TestHeapClearsVisible(t *testing.T) {
 		require.NotZero(t, r.testPage(t, xlog.MainFork, 9).Flags()&bufpage.AllVisible)
 
 		r.testRecord(703, heapBlock0(0))
-		require.NoError(t, r.heap(&rmgr.HeapLock{Xmax: 703, Offset: 1, Infobits: rmgr.XmaxLockOnly, Flags: lockAllFrozenCleared}))
+		require.NoError(t, r.heap(&rmgr.HeapLock{
+			Xmax: 703, Offset: 1, Infobits: rmgr.XmaxLockOnly, Flags: lockAllFrozenCleared,
+		}))
 		require.Equal(t, uint8(1<<2), r.testPage(t, xlog.VisibilityMapFork, 0)[24+2])
 		r.testRecord(703, heapBlock0(0))
 		require.NoError(t, r.heap(&rmgr.HeapDelete{Xmax: 703, Offset: 1, Flags: deleteAllVisibleCleared}))
@@ -205,6 +212,7 @@ func TestHeapRefuses(t *testing.T) {
 		change(&p)
 		return &p
 	}
+	frozen := append(rmgr.FreezeTuples{0, 0, 0, 0, 4}, make([]byte, 7)...)
 	for name, p := range map[string]rmgr.Payload{
 		"no tuple":              &rmgr.HeapInsert{Offset: 4},
 		"no offset":             &rmgr.HeapInsert{Offset: 0, Tuple: tuple},
@@ -234,7 +242,7 @@ func TestHeapRefuses(t *testing.T) {
 		"redirected to nothing": &rmgr.HeapPrune{HasData: true, Redirected: rmgr.Redirects(uint16s(1, 4))},
 		"prune says nothing":    &rmgr.HeapPrune{NDead: 1},
 		"freeze says nothing":   &rmgr.HeapFreezePage{N: 1},
-		"frozen nothing":        &rmgr.HeapFreezePage{HasData: true, Tuples: append(rmgr.FreezeTuples{0, 0, 0, 0, 4}, make([]byte, 7)...)},
+		"frozen nothing":        &rmgr.HeapFreezePage{HasData: true, Tuples: frozen},
 		"17 says nothing":       &rmgr.HeapPruneFreeze{Flags: rmgr.PruneHasDeadItems},
 		"17 dead nothing":       &rmgr.HeapPruneFreeze{HasData: true, Dead: uint16s(4)},
 		"negative offset":       &rmgr.HeapRewrite{Offset: -1},
@@ -243,7 +251,8 @@ func TestHeapRefuses(t *testing.T) {
 		r := heapRedo(t, xlog.Postgres15)
 		r.testRecord(705, heapBlock0(0), xlog.BlockRef{ID: 2})
 		if name == "other map page" {
-			r.testRecord(705, xlog.BlockRef{Rel: testRel, Fork: xlog.VisibilityMapFork, Block: 1}, xlog.BlockRef{ID: 1, Rel: testRel, Block: 9})
+			vm := xlog.BlockRef{Rel: testRel, Fork: xlog.VisibilityMapFork, Block: 1}
+			r.testRecord(705, vm, xlog.BlockRef{ID: 1, Rel: testRel, Block: 9})
 		}
 		err := r.heap(p)
 		if strings.Contains(err.Error(), "no redo for") {
@@ -298,7 +307,8 @@ func TestDamagedMap(t *testing.T) {
 
 func TestHeapAllocates(t *testing.T) {
 	r := heapRedo(t, xlog.Postgres15)
-	insert, update := &rmgr.HeapInsert{Tuple: plainHeapTuple("more")}, &rmgr.HeapUpdate{OldOffset: 1, New: plainHeapTuple("new"), Prefix: 2}
+	insert := &rmgr.HeapInsert{Tuple: plainHeapTuple("more")}
+	update := &rmgr.HeapUpdate{OldOffset: 1, New: plainHeapTuple("new"), Prefix: 2}
 	record, blocks, body := xlog.Record{}, []xlog.BlockRef{heapBlock0(0)}, xlog.Body{}
 	n := uint16(3)
 	step := func(p rmgr.Payload) {

@@ -10,7 +10,8 @@ import (
 	"github.com/walmirror/walmirror/xlog/rmgr"
 )
 
-// heapPages are pages that records of Heap and Heap2 fit: with tuples, one for each of the 16 kinds of records, and empty.
+// heapPages are pages that records of Heap and Heap2 fit: one with tuples for each of the 16 kinds of records, and an
+// empty one.
 func heapPages(f *testing.F, d *xlog.Dialect) []bufpage.Page {
 	page := heapRedo(f, d).testPage(f, xlog.MainFork, 9)
 	empty := make(bufpage.Page, d.BlockSize())
