@@ -26,6 +26,3 @@ func (d *Dialect) PageOverwriteKeepsState() bool { return d.base >= 13 }
 // MaskBtreeDeleted tells whether a comparison of pages after redo takes no notice of what deleted pages of B-trees
 // hold.
 func (d *Dialect) MaskBtreeDeleted() bool { return d.base <= 13 }
-
-// MaskSPGistEmpty tells whether such a comparison knows the unused space of SP-GiST pages without items.
-func (d *Dialect) MaskSPGistEmpty() bool { return d.base >= 13 }

@@ -126,13 +126,13 @@ func maskGist(_ *xlog.Dialect, page bufpage.Page, _ uint32) error {
 	return nil
 }
 
-// maskSPGist is spg_mask (src/backend/access/spgist/spgxlog.c).
-func maskSPGist(d *xlog.Dialect, page bufpage.Page, _ uint32) error {
+// maskSPGist is spg_mask (src/backend/access/spgist/spgxlog.c) of PostgreSQL 13. That of 12 forgets the unused space of a
+// page without items, and the server then takes a page that vacuum emptied for inconsistent.
+func maskSPGist(_ *xlog.Dialect, page bufpage.Page, _ uint32) error {
 	if _, err := maskIndex(page, 0); err != nil {
 		return err
 	}
-	lower := page.Lower()
-	return maskUnusedIf(page, lower > bufpage.HeaderSize || d.MaskSPGistEmpty() && lower == bufpage.HeaderSize)
+	return maskUnusedIf(page, page.Lower() >= bufpage.HeaderSize)
 }
 
 // maskBRIN is brin_mask (src/backend/access/brin/brin_xlog.c) of PostgreSQL 14. Up to 13 it forgets the flag of a page
