@@ -28,7 +28,8 @@ type ReplayStatus struct {
 	LagSeconds   float64         `json:"replay_lag_seconds"` // since the first byte that is not applied was heard of
 	LastXact     time.Time       `json:"last_xact_replay_timestamp,omitzero"`
 	Restartpoint xlog.LSN        `json:"last_restartpoint"` // from where a restart replays
-	CacheHitRate float64         `json:"cache_hit_rate"`    // of the pages that were asked for
+	CacheHitRate float64         `json:"cache_hit_rate"`    // of the pages that were asked for, 0 to 1
+	MissingPages int             `json:"missing_pages"`     // referred to and not there: their relations must be dropped yet
 	Error        string          `json:"error,omitempty"`
 	ErrorTime    time.Time       `json:"error_time,omitzero"`
 }
@@ -91,6 +92,10 @@ func (s *Standby) updateReplay(now time.Time) {
 	p := r.Progress()
 	st.LSN, st.Timeline, st.Consistent = p.LSN, p.Timeline, p.Consistent.Valid()
 	st.LastXact, st.Restartpoint = p.LastXact, p.Restartpoint
+	st.MissingPages = p.MissingPages
+	if asked := p.CacheHits + p.CacheMisses; asked > 0 {
+		st.CacheHitRate = float64(p.CacheHits) / float64(asked)
+	}
 	st.LagBytes = max(0, s.status.LatestEndLSN.Sub(p.LSN))
 	st.LagSeconds = s.replayLag.seconds(s.status.LatestEndLSN, p.LSN, now)
 }
