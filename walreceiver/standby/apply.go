@@ -103,7 +103,7 @@ func (a *applier) open(ctx context.Context) (*redo.Redo, error) {
 			Dir: a.dir, WAL: a.log, ServerVersion: a.version, CacheBytes: a.cfg.CacheBytes,
 			RestartBytes: a.cfg.RestartBytes, RestartTime: a.cfg.RestartTime,
 		})
-		if !errors.Is(err, xlog.ErrZeroed) {
+		if !errors.Is(err, redo.ErrNoCheckpoint) {
 			if err == nil {
 				r.CheckConsistency(a.cfg.CheckConsistency)
 			}

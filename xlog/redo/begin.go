@@ -26,6 +26,9 @@ type beginning struct {
 // ErrBegin says that recovery cannot begin in a data directory as it is.
 var ErrBegin = errors.New("recovery cannot begin")
 
+// ErrNoCheckpoint says that the log does not have the records yet that recovery needs to begin.
+var ErrNoCheckpoint = errors.New("the checkpoint is not in the log")
+
 // findStart finds the checkpoint to begin at, from backup_label or else from the control file, and changes the control
 // file in memory (InitWalRecovery). Nothing is written.
 func (r *Redo) findStart() (*beginning, error) {
@@ -120,6 +123,9 @@ func (r *Redo) readRecord(lsn xlog.LSN) (*xlog.Record, error) {
 		return nil, fmt.Errorf("%w: invalid position", ErrBegin)
 	}
 	rec, err := r.newReader(lsn).Next()
+	if errors.Is(err, xlog.ErrZeroed) || errors.Is(err, xlog.ErrTorn) {
+		return nil, fmt.Errorf("%w: %w", ErrNoCheckpoint, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -59,8 +59,8 @@ type recovery struct {
 
 // New prepares the recovery of a data directory, as the start of a server with a standby.signal does (StartupXLOG in
 // src/backend/access/transam/xlog.c, InitWalRecovery in xlogrecovery.c): the control file tells afterwards that the
-// directory is in recovery, and backup_label is out of the way. An error that is xlog.ErrZeroed says that the log does not
-// have the checkpoint's record yet; nothing was changed then, and New can be tried again.
+// directory is in recovery, and backup_label is out of the way. After ErrNoCheckpoint nothing was changed, and New can be
+// tried again when the log has more.
 func New(cfg Config) (*Redo, error) {
 	r, err := open(cfg)
 	if err != nil {

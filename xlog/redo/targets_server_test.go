@@ -166,7 +166,7 @@ func TestBegin(t *testing.T) {
 	size := before.SegmentSize()
 
 	_, err = redo.New(redo.Config{Dir: dir, WAL: redo.NewDirWAL(t.TempDir(), size)})
-	require.ErrorIs(t, err, xlog.ErrZeroed)
+	require.ErrorIs(t, err, redo.ErrNoCheckpoint)
 	unchanged, err := pgdata.ReadControl(vfs.OS, dir)
 	require.NoError(t, err)
 	require.Equal(t, before, unchanged)
