@@ -155,13 +155,22 @@ func (g *guard) checkPassword(body []byte) bool {
 	return isCString(body)
 }
 
-// isSASLInitialResponse: the mechanism's name, NUL, the length of the data or -1, and the data.
 func isSASLInitialResponse(body []byte) bool {
+	_, _, ok := ParseSASLInitialResponse(body)
+	return ok
+}
+
+// ParseSASLInitialResponse reads the body of a client's first answer to a SASL request: the mechanism's name, NUL, the
+// length of the data or -1, and the data, which is nil for -1 and a part of body otherwise.
+func ParseSASLInitialResponse(body []byte) (mechanism string, data []byte, ok bool) {
 	nul := indexNUL(body)
 	if nul < 0 || len(body) < nul+5 {
-		return false
+		return "", nil, false
 	}
 	n := int32(binary.BigEndian.Uint32(body[nul+1:]))
-	data := body[nul+5:]
-	return n == -1 && len(data) == 0 || int(n) == len(data)
+	data = body[nul+5:]
+	if n == -1 && len(data) == 0 {
+		return string(body[:nul]), nil, true
+	}
+	return string(body[:nul]), data, int(n) == len(data)
 }

@@ -92,6 +92,9 @@ func (f *Framer) Startup() ([]byte, error) {
 	return f.buf[start:f.next:f.next], nil
 }
 
+// Pending is what was read and not handed out, valid until the next call. It is for a server that changes to TLS.
+func (f *Framer) Pending() []byte { return f.buf[f.next:f.end] }
+
 // Buffered tells whether Next returns without reading.
 func (f *Framer) Buffered() bool {
 	if f.err != nil {

@@ -16,6 +16,13 @@ type Config struct {
 
 	// TLS lets clients ask for TLS; nil refuses it. With ClientCAs clients may show a certificate, which HBA rules ask for.
 	TLS *tls.Config
+	// HBA says who may come in, and how. Nil lets clients of this machine in without a password, and nobody else; with
+	// Users it lets in everybody who has a password.
+	HBA *HBA
+	// Users are those who have a password.
+	Users *Users
+	// AuthDelay is how long a client waits for the news that it is not let in; 0 is half a second.
+	AuthDelay time.Duration
 	// OnEvent is called for what is worth a line in a log, by several goroutines. It should not take long.
 	OnEvent func(Event)
 
@@ -29,6 +36,7 @@ type Config struct {
 const (
 	defaultMaxConnections = 100
 	defaultTimeout        = time.Minute
+	defaultAuthDelay      = 500 * time.Millisecond
 )
 
 // withDefaults checks the configuration and fills in what is not given.
@@ -41,6 +49,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxConnections <= 0 {
 		c.MaxConnections = defaultMaxConnections
+	}
+	if c.AuthDelay <= 0 {
+		c.AuthDelay = defaultAuthDelay
 	}
 	for _, d := range []*time.Duration{&c.StartupTimeout, &c.SenderTimeout, &c.StopTimeout} {
 		if *d == 0 {

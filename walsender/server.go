@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/walmirror/walmirror/protocol"
@@ -19,6 +20,7 @@ type Server struct {
 
 	fast     context.Context // ended by StopFast, and when a graceful stop takes too long
 	stopFast context.CancelCauseFunc
+	access   atomic.Pointer[access]
 	stopping chan struct{} // closed when a graceful stop begins
 	ended    chan struct{} // signalled, with room for one, when a session has ended
 
@@ -42,6 +44,7 @@ func New(cfg Config) (*Server, error) {
 		ended:    make(chan struct{}, 1),
 		sessions: map[uint32]*session{},
 	}
+	s.SetAccess(cfg.HBA, cfg.Users)
 	s.fast, s.stopFast = context.WithCancelCause(context.Background())
 	return s, nil
 }

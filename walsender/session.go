@@ -4,6 +4,7 @@ package walsender
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -34,7 +35,10 @@ type session struct {
 	pid     uint32
 	key     []byte // what a CancelRequest must contain
 	started time.Time
-	tooMany bool // beyond MaxConnections: to be told so
+	tls     *tls.ConnectionState // nil without TLS
+	// serverCert is the certificate that was shown to the client.
+	serverCert []byte
+	tooMany    bool // beyond MaxConnections: to be told so
 
 	// From the startup packet.
 	version     protocol.ProtocolVersion
@@ -65,21 +69,33 @@ func newSession(s *Server, conn net.Conn) *session {
 
 // run serves the client from the first packet to the end of the connection.
 func (c *session) run() {
-	defer c.tcp.Close()
+	defer c.close()
 	defer c.cancel(nil)
 	defer c.recoverPanic()
 	stop := context.AfterFunc(c.ctx, c.wake)
 	defer stop()
-	c.conn.SetDeadline(c.started.Add(c.server.cfg.StartupTimeout))
+	c.tcp.SetDeadline(c.started.Add(c.server.cfg.StartupTimeout))
 	if err := c.start(); err != nil {
 		c.refuse(err)
 		return
 	}
-	c.conn.SetDeadline(time.Time{})
+	c.tcp.SetDeadline(time.Time{})
+	if c.ctx.Err() != nil { // wake may have come before
+		c.wake()
+	}
 	c.event(EventConnected, "", nil)
 	err := c.serve()
 	c.sayLast(err)
 	c.event(EventDisconnected, "", withoutEOF(err))
+}
+
+// close ends the connection; TLS says so to the client, where that does not take long.
+func (c *session) close() {
+	if c.conn != c.tcp && c.broken == nil {
+		c.tcp.SetWriteDeadline(time.Now().Add(lastWords))
+		c.conn.Close()
+	}
+	c.tcp.Close()
 }
 
 // recoverPanic ends only this session when there is a bug in what served it.
@@ -228,7 +244,7 @@ func (c *session) sayLast(err error) {
 	if !e.Fatal() {
 		e = fatalf(e.Code, "%s", e.Message)
 	}
-	c.conn.SetWriteDeadline(time.Now().Add(lastWords))
+	c.tcp.SetWriteDeadline(time.Now().Add(lastWords))
 	c.putError(e)
 	c.flush()
 }

@@ -53,6 +53,13 @@ func (c *session) negotiate() (*protocol.Startup, error) {
 	var askedTLS, askedGSS bool
 	for {
 		packet, err := c.backend.ReceiveStartup()
+		if err != nil && !askedTLS && !askedGSS && c.beginsTLS() {
+			askedTLS = true
+			if err := c.directTLS(); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err != nil && !errors.Is(err, protocol.ErrStartupLayout) {
 			return nil, c.startupError(err)
 		}
