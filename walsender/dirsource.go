@@ -63,15 +63,22 @@ type fileSegment struct {
 func (s fileSegment) File() *os.File { return s.file }
 
 // SetFlush says that everything below flush on timeline tli is durable in the directory. On a timeline other than the
-// last one it reads the history file, which must be there.
+// last one it reads the history file, which must be there; that timeline is offered once it is durable from where it
+// branched off, for its files then hold the end of the one before. Log that is received once more is the same as before,
+// so a lower flush changes nothing.
 func (d *DirSource) SetFlush(tli xlog.TimelineID, flush xlog.LSN) error {
-	if d.Position().Timeline == tli {
-		d.Update(func(p *Position) { p.Flush = flush })
+	if pos := d.Position(); pos.Timeline == tli {
+		if flush > pos.Flush {
+			d.Update(func(p *Position) { p.Flush = flush })
+		}
 		return nil
 	}
 	history, err := ReadHistory(d, tli)
 	if err != nil {
 		return err
+	}
+	if n := len(history.Ancestors); n > 0 && flush < history.Ancestors[n-1].LSN {
+		return nil
 	}
 	d.Update(func(p *Position) { p.Timeline, p.History, p.Flush = tli, history, flush })
 	return nil
