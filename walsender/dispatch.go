@@ -72,9 +72,10 @@ func (c *session) report(err error) error {
 		return nil
 	}
 	e, ok := asProtocolError(err)
-	if !ok || e.Fatal() || c.broken != nil {
+	if !ok || e.Fatal() || c.broken != nil || err == io.EOF {
 		return err
 	}
+	c.server.cfg.Slots.dropTemporary(c)
 	c.event(EventFailed, "", e)
 	c.putError(e)
 	return nil

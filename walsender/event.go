@@ -16,10 +16,11 @@ const (
 	EventFailed                            // a command failed with Err
 	EventPanic                             // a session ended by a panic: a bug; Text is the stack
 	EventAccept                            // a listener failed with Err, and is tried again
+	EventInvalidated                       // a slot lost the log that it needed; Text is its name
 )
 
 func (k EventKind) String() string {
-	names := [...]string{"", "connected", "disconnected", "refused", "command", "failed", "panic", "accept"}
+	names := [...]string{"", "connected", "disconnected", "refused", "command", "failed", "panic", "accept", "invalidated"}
 	if int(k) < len(names) {
 		return names[k]
 	}

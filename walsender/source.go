@@ -56,6 +56,8 @@ type Position struct {
 	Replay     xlog.LSN // how far it is applied here; 0 where nothing is
 	// Redo is where the redo of the last checkpoint or restartpoint begins: what a new slot reserves. 0: Flush.
 	Redo xlog.LSN
+	// NextXID is the next transaction ID with its epoch, by which hot standby feedback is checked; 0: not known.
+	NextXID uint64
 }
 
 // reserve is the position from which a new slot keeps the log (ReplicationSlotReserveWal in slot.c).

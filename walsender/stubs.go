@@ -10,27 +10,6 @@ import (
 
 func notYet(what string) error { return errorf(codeFeatureNotSupported, "%s is not supported", what) }
 
-func (c *session) timelineHistory(context.Context, protocol.TimelineHistory) error {
-	return notYet("TIMELINE_HISTORY")
-}
-func (c *session) readSlot(context.Context, protocol.ReadReplicationSlot) error {
-	return notYet("READ_REPLICATION_SLOT")
-}
-func (c *session) createSlot(context.Context, protocol.CreateReplicationSlot) error {
-	return notYet("CREATE_REPLICATION_SLOT")
-}
-func (c *session) alterSlot(context.Context, protocol.AlterReplicationSlot) error {
-	return notYet("ALTER_REPLICATION_SLOT")
-}
-func (c *session) dropSlot(context.Context, protocol.DropReplicationSlot) error {
-	return notYet("DROP_REPLICATION_SLOT")
-}
-func (c *session) startReplication(context.Context, protocol.StartReplication) error {
-	return notYet("START_REPLICATION")
-}
-func (c *session) startLogical(context.Context, protocol.StartLogicalReplication) error {
-	return notYet("logical decoding")
-}
 func (c *session) baseBackup(context.Context, protocol.BaseBackup) error {
 	return notYet("BASE_BACKUP")
 }
