@@ -37,8 +37,8 @@ func isIgnored(name string) bool {
 	})
 }
 
-// list finds the files and directories below a data directory by their names relative to it, and where each is. The name
-// of a directory ends in a slash. It follows the links to tablespaces.
+// list finds the files and directories below a data directory by their names relative to it, and where each is. The
+// name of a directory ends in a slash. It follows the links to tablespaces.
 func list(dir string) (map[string]string, error) {
 	found := map[string]string{}
 	if err := listInto(found, dir, ""); err != nil {

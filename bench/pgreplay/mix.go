@@ -51,6 +51,9 @@ func Mix(t testing.TB, s *pgserver.Server, seed uint64, transactions int) {
 	for n := range sessions {
 		conn, err := s.Connect(t.Context())
 		require.NoError(t, err)
+		// What a prepared transaction has locked may stay locked until the end.
+		_, err = conn.Exec(t.Context(), "SET lock_timeout = '200ms'")
+		require.NoError(t, err)
 		m := &mixSession{conn: conn, rand: rand.New(rand.NewPCG(seed, uint64(n))), number: n}
 		wait.Go(func() {
 			for range transactions {

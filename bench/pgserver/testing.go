@@ -50,12 +50,31 @@ func EachMajor(t *testing.T, f func(t *testing.T, major int)) {
 	if testing.Short() {
 		majors = []int{DefaultMajor, Supported[len(Supported)-1]}
 	}
+	eachOf(t, majors, f)
+}
+
+func eachOf(t *testing.T, majors []int, f func(t *testing.T, major int)) {
 	for _, major := range majors {
 		t.Run(strconv.Itoa(major), func(t *testing.T) {
 			Require(t, major)
 			f(t, major)
 		})
 	}
+}
+
+// LongVar names the environment variable that asks for the long variants of tests: more versions, more repetitions.
+const LongVar = "WALMIRROR_LONG"
+
+// Long tells whether LongVar is set to 1.
+func Long() bool { return os.Getenv(LongVar) == "1" }
+
+// SomeMajors is EachMajor where long tests are asked for, else for DefaultMajor and the newest.
+func SomeMajors(t *testing.T, f func(t *testing.T, major int)) {
+	majors := []int{DefaultMajor, Supported[len(Supported)-1]}
+	if Long() {
+		majors = Supported
+	}
+	eachOf(t, majors, f)
 }
 
 // Start is New for a test: it needs the version, and closes the server at the test's end. The log of a test that failed

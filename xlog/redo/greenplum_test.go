@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/bench/pagecompare"
+	"github.com/walmirror/walmirror/bench/pgserver"
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/xlogtest"
@@ -29,6 +30,7 @@ type recordedState struct {
 
 	manifest string // digests of every file and page
 	control  string // what pg_controldata said; "" is not recorded
+	long     bool   // to be compared where long tests are asked for
 	wal      string // folder of the log of the second timeline; "" is none
 }
 
@@ -36,14 +38,14 @@ const matrix = "gp7dev-matrixdb5"
 
 // recordedStates: the follower of the second timeline began with the state at 0/2025A710.
 var recordedStates = []recordedState{
-	{set: matrix, ends: []xlog.LSN{0x10081E08}, manifest: "states/state-10081E08.tsv.zst"},
-	{set: matrix, ends: []xlog.LSN{0x140000D8}, manifest: "states/state-140000D8.tsv.zst"},
-	{set: matrix, ends: []xlog.LSN{0x1442E958}, manifest: "states/state-1442E958.tsv.zst"},
-	{set: matrix, ends: []xlog.LSN{0x1DB49C30}, manifest: "states/state-1DB49C30.tsv.zst"},
-	{set: matrix, ends: []xlog.LSN{0x2025A710}, manifest: "states/state-2025A710.tsv.zst"},
+	{set: matrix, ends: []xlog.LSN{0x10081E08}, manifest: "states/state-10081E08.tsv.zst", long: true},
+	{set: matrix, ends: []xlog.LSN{0x140000D8}, manifest: "states/state-140000D8.tsv.zst", long: true},
+	{set: matrix, ends: []xlog.LSN{0x1442E958}, manifest: "states/state-1442E958.tsv.zst", long: true},
+	{set: matrix, ends: []xlog.LSN{0x1DB49C30}, manifest: "states/state-1DB49C30.tsv.zst", long: true},
+	{set: matrix, ends: []xlog.LSN{0x2025A710}, manifest: "states/state-2025A710.tsv.zst", long: true},
 	{
 		set: matrix, ends: []xlog.LSN{0x280000D8}, manifest: "states/state-end-280000D8.tsv.zst",
-		control: "controldata/standby-end.txt",
+		control: "controldata/standby-end.txt", long: true,
 	},
 	{
 		set: matrix, ends: []xlog.LSN{0x2025A710, 0x291A3F88}, manifest: "tl2/follower-end-291A3F88.pages.tsv.zst",
@@ -71,7 +73,11 @@ func TestGreenplum(t *testing.T) {
 		t.Skipf("needs recordings of Greenplum 7; set %s to their folder", xlogtest.GreenplumDataVar)
 	}
 	for _, s := range recordedStates {
+		if s.long && !pgserver.Long() {
+			continue
+		}
 		t.Run(s.set+"/"+s.ends[len(s.ends)-1].String(), func(t *testing.T) {
+			t.Parallel()
 			from, dir := filepath.Join(root, s.set), filepath.Join(t.TempDir(), "standby")
 			s.replay(t, from, dir)
 			manifest, err := pagecompare.ReadManifest(bytes.NewReader(decompressed(t, filepath.Join(from, s.manifest))))
@@ -96,6 +102,7 @@ func TestGreenplumStandby(t *testing.T) {
 	if root == "" {
 		t.Skipf("needs recordings of Greenplum 7; set %s to their folder", xlogtest.GreenplumDataVar)
 	}
+	t.Parallel()
 	s := recordedState{set: matrix, ends: []xlog.LSN{0x280000D8}}
 	from, work := filepath.Join(root, s.set), t.TempDir()
 	ours, spaces := filepath.Join(work, "ours"), filepath.Join(work, "spaces")

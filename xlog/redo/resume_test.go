@@ -14,7 +14,6 @@ import (
 	"github.com/walmirror/walmirror/bench/pagecompare"
 	"github.com/walmirror/walmirror/bench/pgreplay"
 	"github.com/walmirror/walmirror/bench/pgserver"
-	"github.com/walmirror/walmirror/bench/walload"
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/vfs"
@@ -23,33 +22,34 @@ import (
 // TestStandbyStops shuts a real standby and redo down behind the same random records and lets them go on. Where a stop
 // made a restartpoint, both have written everything, and their files are compared; the control files always are.
 func TestStandbyStops(t *testing.T) {
-	const stops = 8
-	pgserver.EachMajor(t, func(t *testing.T, major int) {
-		source := pgreplay.Record(t, walload.Options{
-			Major: major, Parts: []string{"heap", "index", "twophase", "replica", "crash"},
-		}, pgreplay.Cold)
-		work := pgserver.TempDir(t)
-		standby, ours := filepath.Join(work, "standby"), filepath.Join(work, "ours")
-		require.NoError(t, source.Copy(standby))
-		require.NoError(t, source.Copy(ours))
-		restartpoints := 0
-		for _, last := range append(randomRecords(t, ours, stops), source.Last) {
-			before := controlOf(t, standby).CheckPoint
-			stop := *source
-			stop.Last = last
-			require.NoError(t, stop.Replay(t.Context(), standby))
-			replay(t, ours, source.Version, last, nil)
-			after := controlOf(t, standby)
-			t.Logf("stop behind %s, checkpoint %s", last, after.CheckPoint)
-			if after.CheckPoint != before {
-				restartpoints++
-				compareStops(t, standby, ours)
-			}
-			require.Equal(t, describe(after), describe(controlOf(t, ours)))
-		}
-		require.NotZero(t, restartpoints)
-		compareStops(t, standby, ours)
+	eachVariant(t, pgserver.SomeMajors, func(t *testing.T, major int, v variant) {
+		v.plain = true // a cold copy is consistent from its begin
+		testStops(t, recordMix(t, major, v))
 	})
+}
+
+func testStops(t *testing.T, source *pgreplay.Source) {
+	const stops = 8
+	work := pgserver.TempDir(t)
+	standby, ours := filepath.Join(work, "standby"), filepath.Join(work, "ours")
+	require.NoError(t, source.Copy(standby))
+	require.NoError(t, source.Copy(ours))
+	restartpoints := 0
+	for _, last := range append(randomRecords(t, ours, stops), source.Last) {
+		before := controlOf(t, standby).CheckPoint
+		stop := *source
+		stop.Last = last
+		require.NoError(t, stop.Replay(t.Context(), standby))
+		replay(t, ours, source.Version, last, nil)
+		after := controlOf(t, standby)
+		t.Logf("stop behind %s, checkpoint %s", last, after.CheckPoint)
+		require.Equal(t, describe(after), describe(controlOf(t, ours)))
+		if after.CheckPoint != before {
+			restartpoints++
+			compareStops(t, standby, ours)
+		}
+	}
+	require.NotZero(t, restartpoints)
 }
 
 func compareStops(t *testing.T, standby, ours string) {

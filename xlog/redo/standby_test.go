@@ -3,7 +3,6 @@
 package redo_test
 
 import (
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -24,61 +23,76 @@ import (
 	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
+// variant is a way to make a base, and a log after it.
+type variant struct {
+	name     string
+	settings map[string]string
+	plain    bool // without data checksums, from a cold copy
+}
+
+var variants = []variant{
+	{name: "checksums", settings: map[string]string{"wal_compression": "on"}},
+	{name: "no images", settings: map[string]string{"full_page_writes": "off"}, plain: true},
+	{name: "plain", plain: true},
+}
+
+func (v *variant) backup() pgreplay.Backup {
+	if v.plain {
+		return pgreplay.Cold
+	}
+	return pgreplay.Online
+}
+
+// eachVariant runs a subtest for every version and, where long tests are asked for, every variant: else for one.
+func eachVariant(t *testing.T, majors func(*testing.T, func(*testing.T, int)), f func(*testing.T, int, variant)) {
+	majors(t, func(t *testing.T, major int) {
+		t.Parallel()
+		for i, v := range variants {
+			if pgserver.Long() || i == major%2 {
+				t.Run(v.name, func(t *testing.T) {
+					t.Parallel()
+					f(t, major, v)
+				})
+			}
+		}
+	})
+}
+
 // TestStandby replays a load of every kind of record and of definitions with a real standby and with redo: they leave
 // the same bytes.
 func TestStandby(t *testing.T) {
-	variants := []struct {
-		name   string
-		opts   walload.Options
-		backup pgreplay.Backup
-	}{
-		{"checksums", walload.Options{Settings: map[string]string{"wal_compression": "on"}}, pgreplay.Online},
-		{"plain", walload.Options{NoChecksums: true}, pgreplay.Cold},
-		{
-			"no images",
-			walload.Options{NoChecksums: true, Settings: map[string]string{"full_page_writes": "off"}},
-			pgreplay.Cold,
-		},
-	}
-	pgserver.EachMajor(t, func(t *testing.T, major int) {
-		for _, v := range variants {
-			t.Run(v.name, func(t *testing.T) {
-				v.opts.Major, v.opts.Parts = major, walload.Replayable
-				compareWithStandby(t, pgreplay.Record(t, v.opts, v.backup))
-			})
-		}
+	eachVariant(t, pgserver.EachMajor, func(t *testing.T, major int, v variant) {
+		compareWithStandby(t, pgreplay.Record(t, walload.Options{
+			Major: major, Parts: walload.Replayable, NoChecksums: v.plain, Settings: v.settings,
+		}, v.backup()))
 	})
 }
 
 // TestStandbyPgbench is TestStandby with pgbench as the load.
 func TestStandbyPgbench(t *testing.T) {
-	pgserver.EachMajor(t, func(t *testing.T, major int) {
-		opts := pgserver.Options{Major: major}
-		compareWithStandby(t, pgreplay.RecordLoad(t, opts, pgreplay.Online, func(s *pgserver.Server) {
-			pgreplay.Pgbench(t, s)
-		}))
+	eachVariant(t, pgserver.SomeMajors, func(t *testing.T, major int, v variant) {
+		opts := pgserver.Options{Major: major, NoChecksums: v.plain, Settings: v.settings}
+		compareWithStandby(t, pgreplay.RecordLoad(t, opts, v.backup(), func(s *pgserver.Server) { pgreplay.Pgbench(t, s) }))
 	})
 }
 
-// TestStandbyMix is TestStandby with random transactions of several sessions as the load, and without images of pages
-// every second time.
+// TestStandbyMix is TestStandby with random transactions of several sessions as the load.
 func TestStandbyMix(t *testing.T) {
-	pgserver.EachMajor(t, func(t *testing.T, major int) {
-		for _, images := range []bool{true, false} {
-			t.Run(fmt.Sprintf("images=%v", images), func(t *testing.T) {
-				opts := pgserver.Options{Major: major, Settings: maps.Clone(pgreplay.MixSettings), NoChecksums: !images}
-				backup := pgreplay.Online
-				if !images {
-					opts.Settings["full_page_writes"], backup = "off", pgreplay.Cold
-				}
-				seed := rand.Uint64()
-				t.Logf("seed %d", seed)
-				compareWithStandby(t, pgreplay.RecordLoad(t, opts, backup, func(s *pgserver.Server) {
-					pgreplay.Mix(t, s, seed, 100)
-				}))
-			})
-		}
+	eachVariant(t, pgserver.SomeMajors, func(t *testing.T, major int, v variant) {
+		compareWithStandby(t, recordMix(t, major, v))
 	})
+}
+
+// recordMix records random transactions.
+func recordMix(t *testing.T, major int, v variant) *pgreplay.Source {
+	opts := pgserver.Options{Major: major, NoChecksums: v.plain, Settings: maps.Clone(pgreplay.MixSettings)}
+	maps.Copy(opts.Settings, v.settings)
+	seed, transactions := rand.Uint64(), 40
+	if pgserver.Long() {
+		transactions = 150
+	}
+	t.Logf("seed %d", seed)
+	return pgreplay.RecordLoad(t, opts, v.backup(), func(s *pgserver.Server) { pgreplay.Mix(t, s, seed, transactions) })
 }
 
 func compareWithStandby(t *testing.T, source *pgreplay.Source) {
