@@ -71,9 +71,9 @@ func TestCrash(t *testing.T) {
 	require.NoError(t, replayOn(t, whole, wal))
 	operations := whole.Operations()
 	want := tree(t, whole)
-	moments := 40
-	if testing.Short() {
-		moments = 5
+	moments := 12
+	if long() {
+		moments = 400
 	}
 	for i := range moments {
 		disk := base.Crash(1)

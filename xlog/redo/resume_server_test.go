@@ -5,6 +5,7 @@ package redo_test
 import (
 	"errors"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -17,6 +18,9 @@ import (
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/redo"
 )
+
+// long tells whether more repetitions are asked for.
+func long() bool { return os.Getenv("WALMIRROR_LONG") == "1" }
 
 // TestResume replays a log once in one go and once with many ends, some of which write nothing of what was applied, as a
 // crash does. Both leave the same pages. Only the free space maps may differ: they are not in the log, and their redo
@@ -52,7 +56,11 @@ func replayAll(t *testing.T, dir string) error {
 func replayPieces(t *testing.T, dir string) error {
 	random := rand.New(rand.NewPCG(1, 2))
 	ends := map[string]int{}
-	for limit := 20000; ; limit += 10000 {
+	limit, grow := 100_000, 50_000
+	if long() {
+		limit, grow = 10_000, 5_000
+	}
+	for ; ; limit += grow {
 		r := resume(t, dir, 1<<20)
 		more, err := replaySome(r, random.IntN(limit))
 		if err != nil {
