@@ -19,24 +19,14 @@ func (r *Redo) writeControl() error {
 	return nil
 }
 
-// reach is called before anything that was changed reaches the disk: the log must be there first, and the control file
-// must ask for replay at least up to the end of the record that is being applied (UpdateMinRecoveryPoint).
+// reach is called before anything that was changed reaches the disk: the control file must ask for replay at least up to
+// the end of the record that is being applied (UpdateMinRecoveryPoint). The log is there already, see Config.WAL.
 func (r *Redo) reach() error {
-	if err := r.flushWAL(r.next); err != nil {
-		return err
-	}
 	if !r.archive || r.next <= r.control.MinRecoveryPoint {
 		return nil
 	}
 	r.raiseMinRecoveryPoint(r.next, r.tli)
 	return r.writeControl()
-}
-
-func (r *Redo) flushWAL(lsn xlog.LSN) error {
-	if r.flush == nil {
-		return nil
-	}
-	return r.flush(lsn)
 }
 
 func (r *Redo) raiseMinRecoveryPoint(lsn xlog.LSN, tli xlog.TimelineID) {

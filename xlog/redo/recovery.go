@@ -20,7 +20,8 @@ type Config struct {
 	// ServerVersion is server_version_num of the server whose redo is to be followed to the byte; 0 is one of the last
 	// minor releases.
 	ServerVersion int
-	// WAL gives the checkpoint record that recovery begins at, and the timelines' histories; nil: Dir's pg_wal.
+	// WAL gives the log and the timelines' histories; nil: Dir's pg_wal. What it gives must be durable: the pages that are
+	// made of it go to disk.
 	WAL WAL
 	// CacheBytes is the budget of the page cache; 0: pgdata.DefaultBudget.
 	CacheBytes int64
@@ -30,9 +31,6 @@ type Config struct {
 	// so much time went by, since the last one; 0: DefaultRestartBytes and DefaultRestartTime.
 	RestartBytes int64
 	RestartTime  time.Duration
-	// FlushWAL makes the log durable up to a position. It is called before the first page that needs that goes to disk;
-	// nil: what is applied is durable already.
-	FlushWAL func(xlog.LSN) error
 }
 
 // recovery is where the redo of a data directory stands (xlogrecovery.c and the shared state of xlog.c).
@@ -41,7 +39,6 @@ type recovery struct {
 	fs      vfs.FS
 	wal     WAL
 	history xlog.History // of the timeline that is followed (expectedTLEs)
-	flush   func(xlog.LSN) error
 
 	control pgdata.ControlFile // as on disk, but for the next transaction id of the checkpoint's copy
 	archive bool               // minRecoveryPoint counts; else everything that pg_wal has must be replayed first
@@ -89,7 +86,7 @@ func open(cfg Config) (*Redo, error) {
 	r := &Redo{dialect: dir.Dialect.WithServerVersion(cfg.ServerVersion), layout: dir.Dialect.PageLayoutVersion()}
 	r.decoder = rmgr.NewDecoder(dir.Dialect)
 	r.recovery = recovery{
-		dir: dir, fs: cfg.FS, wal: cfg.WAL, flush: cfg.FlushWAL, control: *dir.Control,
+		dir: dir, fs: cfg.FS, wal: cfg.WAL, control: *dir.Control,
 		restart: restartPolicy{bytes: cfg.RestartBytes, every: cfg.RestartTime, last: time.Now()},
 	}
 	begin, err := r.findStart()

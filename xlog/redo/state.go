@@ -60,9 +60,6 @@ func (r *Redo) flushAll(redo xlog.LSN) error {
 	if r.failed != nil {
 		return r.failed
 	}
-	if err := r.flushWAL(r.next); err != nil {
-		return err
-	}
 	if err := r.dir.CheckpointDecoding(); err != nil {
 		return err
 	}

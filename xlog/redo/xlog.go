@@ -97,9 +97,6 @@ func (r *Redo) parameterChange(p *rmgr.ParameterChange) error {
 		return err
 	}
 	c.TrackCommitTimestamp = p.TrackCommitTimestamp
-	if err := r.flushWAL(r.lsn); err != nil {
-		return err
-	}
 	if err := r.writeControl(); err != nil {
 		return err
 	}
