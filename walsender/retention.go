@@ -38,7 +38,7 @@ func (s *Server) Retain(need xlog.LSN) (keep xlog.LSN, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	end := s.cfg.Source.Position().Flush
-	first := r.oldest(end, s.cfg.Slots.oldest(), r.size.Number(need))
+	first := r.oldest(end, s.cfg.Slots.oldest(), r.size.Number(min(need, s.holds.oldest())))
 	for _, name := range s.cfg.Slots.invalidate(r.size.Start(first)) {
 		s.event(Event{Kind: EventInvalidated, Text: name})
 	}

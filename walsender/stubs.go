@@ -2,18 +2,10 @@
 
 package walsender
 
-import (
-	"context"
-
-	"github.com/walmirror/walmirror/protocol"
-)
+import "context"
 
 func notYet(what string) error { return errorf(codeFeatureNotSupported, "%s is not supported", what) }
 
-func (c *session) baseBackup(context.Context, protocol.BaseBackup) error {
-	return notYet("BASE_BACKUP")
-}
-func (c *session) uploadManifest(context.Context) error { return notYet("UPLOAD_MANIFEST") }
 func (c *session) sql(context.Context, string) error {
 	return errorf(codeFeatureNotSupported, "cannot execute SQL commands in WAL sender for physical replication")
 }

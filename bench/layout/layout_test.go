@@ -65,7 +65,7 @@ var rules = map[string]rule{
 
 	"walsender/syncrep": {ours: "xlog"},
 	"walsender": {
-		ours:   "protocol xlog xlog/vfs xlog/waldir xlog/pgdata walsender/syncrep",
+		ours:   "protocol xlog xlog/vfs xlog/waldir xlog/pgdata xlog/bufpage walsender/syncrep",
 		others: strings.Join([]string{pgproto, compress, scram, sync, sys}, " "),
 	},
 	"walreceiver": {
