@@ -85,8 +85,8 @@ var rules = map[string]rule{
 		others: anything,
 	},
 	"examples/standby": {
-		ours: "walsender walreceiver walreceiver/standby xlog xlog/pgdata xlog/redo xlog/vfs protocol bench/pgserver" +
-			" examples/",
+		ours: "walsender walreceiver walreceiver/standby xlog xlog/pgdata xlog/redo xlog/vfs xlog/waldir protocol" +
+			" bench/pgserver examples/",
 		others: anything,
 	},
 	"bench/pgserver": {others: pgconn + " " + sys},

@@ -11,16 +11,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/walmirror/walmirror/examples/internal/bytesize"
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/redo"
 	"github.com/walmirror/walmirror/xlog/vfs"
+	"github.com/walmirror/walmirror/xlog/waldir"
 )
 
 // replayOptions are the flags of replay.
 type replayOptions struct {
 	dir, wal string
-	cache    byteSize
+	cache    bytesize.Size
 	target   targetFlags
 	json     bool
 }
@@ -86,6 +88,9 @@ func (o *replayOptions) replay(cmd *cobra.Command, target redo.Target) (res repl
 		return res, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
+	if err := waldir.SyncAll(cmd.Context(), vfs.OS, data.WALPath()); err != nil { // it may have been copied there just now
+		return res, err
+	}
 	wal := o.openWAL(data)
 	defer func() { err = errors.Join(err, wal.Close()) }()
 	r, err := redo.New(redo.Config{Dir: o.dir, WAL: wal, CacheBytes: int64(o.cache)})

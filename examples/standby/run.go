@@ -3,22 +3,28 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/walmirror/walmirror/examples/internal/bytesize"
+	"github.com/walmirror/walmirror/examples/internal/serve"
 	"github.com/walmirror/walmirror/walreceiver"
 	"github.com/walmirror/walmirror/walreceiver/standby"
+	"github.com/walmirror/walmirror/walsender"
 )
 
 func newRun() *cobra.Command {
 	var cfg standby.Config
 	var format, level string
-	var cache byteSize
+	var cache bytesize.Size
 	var target targetFlags
+	var serving serve.Flags
 	cmd := &cobra.Command{
 		Use:   "run -D DIR",
 		Short: "Follow the primary until told to end",
@@ -26,9 +32,13 @@ func newRun() *cobra.Command {
 connection and a primary that is down are waited for. When a record cannot be applied, or the recovery target is
 reached, receiving goes on. Changes of state are logged on standard error.
 
+With --listen other standbys, pg_receivewal and pg_basebackup may follow and copy this one: it is to them as a hot standby
+of PostgreSQL. Their slots are kept in the data directory; SIGHUP makes it read host rules and users again.
+
 While it runs no PostgreSQL server starts on the directory; "pg_ctl stop -m fast" ends it too.`,
-		Example: "  standby run -D /data/standby",
-		Args:    noArgs,
+		Example: `  standby run -D /data/standby
+  standby run -D /data/standby --listen :5433 --users users --http 127.0.0.1:9187`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := newLogger(cmd.ErrOrStderr(), format, level)
 			if err != nil {
@@ -38,7 +48,10 @@ While it runs no PostgreSQL server starts on the directory; "pg_ctl stop -m fast
 			if cfg.Replay.Target, err = target.parse(); err != nil {
 				return usageError{err}
 			}
-			return follow(cmd, cfg, log)
+			if err := serving.Check(); err != nil {
+				return usageError{err}
+			}
+			return follow(cmd, cfg, &serving, log)
 		},
 	}
 	dirFlag(cmd, &cfg.Dir)
@@ -54,6 +67,7 @@ While it runs no PostgreSQL server starts on the directory; "pg_ctl stop -m fast
 	fl.BoolVar(&cfg.Replay.CheckConsistency, "check-consistency", false,
 		"compare pages with the images that the primary's wal_consistency_checking writes")
 	target.add(fl)
+	serving.Register(fl)
 	fl.StringVar(&format, "log-format", "text", "text or json")
 	fl.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -75,8 +89,18 @@ func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	return nil, fmt.Errorf("--log-format is text or json, not %q", format)
 }
 
-func follow(cmd *cobra.Command, cfg standby.Config, log *slog.Logger) error {
+// follow keeps the standby current, and serves others if asked for.
+func follow(cmd *cobra.Command, cfg standby.Config, serving *serve.Flags, log *slog.Logger) error {
 	cfg.OnEvent = func(e standby.Event) { logEvent(log, e) }
+	if len(serving.Listen) > 0 {
+		sender, err := serving.Config()
+		if err != nil {
+			return fmt.Errorf("run: %w", err)
+		}
+		defer serve.Close(sender.Listeners)
+		sender.OnEvent = func(e walsender.Event) { serve.Log(log, e) }
+		cfg.Serve = &sender
+	}
 	s, err := standby.New(cfg)
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
@@ -84,14 +108,35 @@ func follow(cmd *cobra.Command, cfg standby.Config, log *slog.Logger) error {
 	st := s.Status()
 	log.Info("standby starts", "data_directory", st.DataDirectory, "system_identifier", st.SystemIdentifier,
 		"primary", st.Primary, "slot", st.Slot, "starts", st.Starts)
-	err = s.Run(cmd.Context())
-	st = s.Status()
-	if err != nil {
+	if err = work(cmd.Context(), s, serving, log); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
+	st = s.Status()
 	log.Info("standby ends", "timeline", st.Timeline, "flushed_lsn", st.FlushedLSN.String(),
 		"uptime", time.Since(st.StartedAt).Round(time.Second).String())
 	return nil
+}
+
+// work runs the standby, with the page of metrics and the reloading of host rules beside it.
+func work(ctx context.Context, s *standby.Standby, serving *serve.Flags, log *slog.Logger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var g errgroup.Group
+	g.Go(func() error {
+		defer cancel()
+		return s.Run(ctx)
+	})
+	if len(serving.Listen) > 0 {
+		g.Go(func() error { serving.Reload(ctx, log, s.Sender); return nil })
+		g.Go(func() error {
+			err := serving.Metrics(ctx, s.Sender)
+			if err != nil {
+				cancel()
+			}
+			return err
+		})
+	}
+	return g.Wait()
 }
 
 // logEvent gives an event the level that an operator expects.

@@ -229,35 +229,7 @@ func (a *activator) secureLog(ctx context.Context) error {
 	if err := dir.Close(); err != nil {
 		return err
 	}
-	return syncSegments(ctx, a.data.WALPath())
-}
-
-// syncSegments fsyncs every segment and the directory.
-func syncSegments(ctx context.Context, path string) error {
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if !xlog.IsSegmentName(e.Name()) && !xlog.IsHistoryName(e.Name()) {
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := syncFile(filepath.Join(path, e.Name())); err != nil {
-			return err
-		}
-	}
-	return vfs.OS.SyncDir(path)
-}
-
-func syncFile(name string) error {
-	f, err := vfs.OS.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return waldir.SyncAll(ctx, vfs.OS, a.data.WALPath())
 }
 
 func (a *activator) startServer(ctx context.Context) error {

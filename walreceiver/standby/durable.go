@@ -83,23 +83,30 @@ func (w *durableWAL) wait(ctx context.Context, seen xlog.LSN, d time.Duration) (
 // watchedDir is the receiver's sink: pg_wal, which tells what becomes durable.
 type watchedDir struct {
 	*waldir.Dir
-	log *durableWAL
+	log     *durableWAL
+	cascade *cascade        // may be nil
+	tli     xlog.TimelineID // that is written; Begin changes it
 }
 
 // Begin implements walreceiver.Sink. What is behind lsn comes once more, the same as before as far as that was applied.
-func (d watchedDir) Begin(tli xlog.TimelineID, lsn xlog.LSN) error {
+func (d *watchedDir) Begin(tli xlog.TimelineID, lsn xlog.LSN) error {
 	err := d.Dir.Begin(tli, lsn)
 	if err == nil {
+		d.tli = tli
 		d.log.setEnd(lsn)
 	}
 	return err
 }
 
 // Sync implements walreceiver.Sink.
-func (d watchedDir) Sync() (xlog.LSN, error) {
+func (d *watchedDir) Sync() (xlog.LSN, error) {
 	lsn, err := d.Dir.Sync()
-	if err == nil {
-		d.log.setEnd(lsn)
+	if err != nil {
+		return lsn, err
+	}
+	d.log.setEnd(lsn)
+	if d.cascade != nil {
+		err = d.cascade.SetFlush(d.tli, lsn)
 	}
 	return lsn, err
 }

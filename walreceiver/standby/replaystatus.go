@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/waldir"
 )
 
 // States of replay.
@@ -59,10 +60,21 @@ func (s *Standby) removeLog(keep xlog.LSN) {
 	if wal == nil {
 		return
 	}
-	if _, err := wal.RemoveBefore(keep); err != nil {
+	if err := s.removeBefore(wal, keep); err != nil {
 		s.events(LogNotRemoved{Err: err})
 	}
 	s.events(Restarted{Keep: keep})
+}
+
+// removeBefore removes what neither the standby needs, which is what lies before keep, nor its clients.
+func (s *Standby) removeBefore(wal *waldir.Dir, keep xlog.LSN) (err error) {
+	if s.cascade != nil {
+		if keep, err = s.cascade.retain(keep); err != nil {
+			return err
+		}
+	}
+	_, err = wal.RemoveBefore(keep)
+	return err
 }
 
 // updateReplay brings the status of replay up to date. The caller holds mu.

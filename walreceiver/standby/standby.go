@@ -15,8 +15,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/walmirror/walmirror/walreceiver"
+	"github.com/walmirror/walmirror/walsender"
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/vfs"
 	"github.com/walmirror/walmirror/xlog/waldir"
 )
 
@@ -29,6 +31,9 @@ type Config struct {
 	StatusInterval, ReceiveTimeout time.Duration
 	Backoff                        walreceiver.Backoff
 	Replay                         ReplayConfig
+	// Serve makes the standby one that others follow; nil does not. Its Source and Slots are the standby's. The standby
+	// closes the listeners. Hot standby feedback of clients is passed on to the primary.
+	Serve *walsender.Config
 	// OnEvent is called for everything worth a line in a log. May be nil.
 	OnEvent func(Event)
 }
@@ -40,6 +45,7 @@ type Standby struct {
 	lock    *pgdata.Lock
 	events  func(Event)
 	applier *applier
+	cascade *cascade // nil: nobody follows this standby
 
 	mu        sync.Mutex // guards what follows
 	receiver  *walreceiver.Receiver
@@ -77,10 +83,20 @@ func New(cfg Config) (*Standby, error) {
 	s.status.State, s.status.Running, s.status.PID = StateStarting, true, os.Getpid()
 	s.status.StartedAt = time.Now()
 	s.applier = s.newApplier()
-	if err := errors.Join(checkLog(data), s.save()); err != nil {
+	if err := errors.Join(checkLog(data), s.save(), s.serve()); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	return s, nil
+}
+
+// serve prepares to serve others.
+func (s *Standby) serve() error {
+	if s.cfg.Serve == nil {
+		return nil
+	}
+	var err error
+	s.cascade, err = newCascade(*s.cfg.Serve, s.data, s.applier, s.status.Server, s.status.ServerVersionNum)
+	return err
 }
 
 // configure takes what the caller did not say from the directory.
@@ -129,10 +145,16 @@ func (s *Standby) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var g errgroup.Group
-	if err := syncSegments(ctx, s.data.WALPath()); err != nil {
-		return errors.Join(err, s.lock.Close())
+	if err := s.begin(ctx); err != nil {
+		return errors.Join(err, s.end())
 	}
 	g.Go(func() error { return s.keepStatus(ctx) })
+	if s.cascade != nil {
+		g.Go(func() error {
+			defer cancel()
+			return s.cascade.run(ctx)
+		})
+	}
 	g.Go(func() error {
 		s.applier.run(ctx)
 		return nil
@@ -143,7 +165,24 @@ func (s *Standby) Run(ctx context.Context) error {
 	})
 	err := g.Wait()
 	s.finish(err)
-	return errors.Join(err, s.save(), s.lock.Close())
+	return errors.Join(err, s.save(), s.end())
+}
+
+// begin makes what log there is durable, and offers it to others.
+func (s *Standby) begin(ctx context.Context) error {
+	if err := waldir.SyncAll(ctx, vfs.OS, s.data.WALPath()); err != nil || s.cascade == nil {
+		return err
+	}
+	return s.cascade.scan()
+}
+
+// end lets go of everything that New took hold of.
+func (s *Standby) end() error {
+	var err error
+	if s.cascade != nil {
+		err = s.cascade.close()
+	}
+	return errors.Join(err, s.lock.Close())
 }
 
 func (s *Standby) finish(err error) {
@@ -199,19 +238,30 @@ func (s *Standby) receive(ctx context.Context) error {
 }
 
 func (s *Standby) receiverConfig(wal *waldir.Dir) walreceiver.Config {
-	return walreceiver.Config{
+	cfg := walreceiver.Config{
 		ConnString:     s.cfg.Primary,
 		Slot:           s.cfg.Slot,
-		Sink:           watchedDir{wal, s.applier.log},
+		Sink:           &watchedDir{Dir: wal, log: s.applier.log, cascade: s.cascade},
 		Applied:        s.applier.applied,
 		SystemID:       s.data.SystemID,
 		SegmentSize:    s.data.SegmentSize,
 		StatusInterval: s.cfg.StatusInterval,
 		ReceiveTimeout: s.cfg.ReceiveTimeout,
 		Backoff:        s.cfg.Backoff,
-		OnEvent:        func(e walreceiver.Event) { s.events(e) },
+		OnEvent:        s.receiverEvent,
 		Verify:         &walreceiver.VerifyConfig{Dialect: s.data.Dialect},
 	}
+	if s.cascade != nil {
+		cfg.Feedback = s.cascade.feedback
+	}
+	return cfg
+}
+
+func (s *Standby) receiverEvent(e walreceiver.Event) {
+	if s.cascade != nil {
+		s.cascade.heard(e)
+	}
+	s.events(e)
 }
 
 // Event is something that happened: one of the events of package walreceiver, or a DiskFull. Its String is a line for a

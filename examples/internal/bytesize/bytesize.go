@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package bytesize is the flags that are numbers of bytes.
+package bytesize
 
 import (
 	"fmt"
@@ -9,11 +10,11 @@ import (
 	"strings"
 )
 
-// byteSize is a flag's number of bytes, with a suffix k, M, G or T for powers of 1024.
-type byteSize int64
+// Size is a flag's number of bytes, with a suffix k, M, G or T for powers of 1024.
+type Size int64
 
 // Set implements pflag.Value.
-func (s *byteSize) Set(text string) error {
+func (s *Size) Set(text string) error {
 	digits, shift := strings.TrimSuffix(text, "B"), 0
 	if i := strings.IndexByte("kMGT", last(digits)); i >= 0 {
 		digits, shift = digits[:len(digits)-1], 10*(i+1)
@@ -22,7 +23,7 @@ func (s *byteSize) Set(text string) error {
 	if err != nil || n < 0 || bits.Len64(uint64(n))+shift > 62 {
 		return fmt.Errorf("%q is not a size such as 512M", text)
 	}
-	*s = byteSize(n << shift)
+	*s = Size(n << shift)
 	return nil
 }
 
@@ -34,7 +35,7 @@ func last(text string) byte {
 }
 
 // String implements pflag.Value.
-func (s *byteSize) String() string {
+func (s *Size) String() string {
 	if *s == 0 {
 		return ""
 	}
@@ -42,4 +43,4 @@ func (s *byteSize) String() string {
 }
 
 // Type implements pflag.Value.
-func (*byteSize) Type() string { return "size" }
+func (*Size) Type() string { return "size" }
