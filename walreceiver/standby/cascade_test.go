@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package standby_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/walmirror/walmirror/bench/pgserver"
+	"github.com/walmirror/walmirror/walreceiver/standby"
+	"github.com/walmirror/walmirror/walsender"
+)
+
+// serving is the configuration of a sender at an address, "" for any port.
+func serving(t *testing.T, address string) *walsender.Config {
+	t.Helper()
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", address)
+	require.NoError(t, err)
+	return &walsender.Config{Listeners: []net.Listener{l}, StopTimeout: 10 * time.Second, OnEvent: func(e walsender.Event) {
+		if e.Kind == walsender.EventPanic {
+			t.Errorf("panic: %v\n%s", e.Err, e.Text)
+		}
+	}}
+}
+
+func addressOf(cfg *walsender.Config) string { return cfg.Listeners[0].Addr().String() }
+
+// conninfoOf is how to reach a sender.
+func conninfoOf(cfg *walsender.Config) string {
+	_, port, _ := net.SplitHostPort(addressOf(cfg))
+	return "host=127.0.0.1 user=postgres sslmode=disable port=" + port
+}
+
+// copyOf makes a standby of the server at conninfo, which may be ours.
+func copyOf(t *testing.T, conninfo string) standby.Snapshot {
+	t.Helper()
+	cfg := standby.InitConfig{Primary: conninfo, Port: pgserver.FreePort()}
+	cfg.Backup.Dir = filepath.Join(pgserver.TempDir(t), "data")
+	cfg.Backup.FastCheckpoint = true
+	snap, err := standby.Init(t.Context(), cfg)
+	require.NoError(t, err)
+	return snap
+}
+
+// realStandby makes a standby through the sender at conninfo, as a base backup of it, and starts PostgreSQL on it.
+func realStandby(t *testing.T, major int, conninfo string) *pgserver.Server {
+	t.Helper()
+	snap := copyOf(t, conninfo)
+	t.Cleanup(func() { require.NoError(t, pgserver.StopDirectory(snap.Dir, pgserver.Immediate)) })
+	require.NoError(t, pgserver.Chown(snap.Dir))
+	return pgserver.Adopt(t, snap.Dir, pgserver.Options{Major: major, Port: snap.Port, Settings: map[string]string{
+		"wal_retrieve_retry_interval": "200ms", "wal_receiver_status_interval": "1s",
+	}})
+}
+
+// load inserts n rows, and changes some. There is no sequence: standbys run ahead of the primary's.
+func load(t *testing.T, primary *pgserver.Server, n int) {
+	t.Helper()
+	primary.SQL(t, `CREATE TABLE IF NOT EXISTS load (id bigint PRIMARY KEY, filler text)`)
+	primary.SQL(t, `INSERT INTO load SELECT i, repeat(md5(i::text), 8) FROM
+		(SELECT coalesce(max(id), 0) AS last FROM load) l, generate_series(last + 1, last + $1::int) i`, n)
+	primary.SQL(t, `UPDATE load SET filler = 'x' WHERE id % 7 = 0`)
+	primary.SQL(t, `DELETE FROM load WHERE id % 11 = 0`)
+}
+
+// replayedBy waits until a real standby has replayed everything that its primary, through whomever, has.
+func replayedBy(t *testing.T, real, primary *pgserver.Server) {
+	t.Helper()
+	end := primary.Value(t, "SELECT pg_current_wal_flush_lsn()")
+	require.Eventually(t, func() bool {
+		return real.Value(t, "SELECT pg_last_wal_replay_lsn() >= '"+end+"'::pg_lsn") == "t"
+	}, patience, tick, "%s was never replayed", end)
+}
+
+// dump is what pg_dumpall says of a server.
+func dump(t *testing.T, s *pgserver.Server) string {
+	t.Helper()
+	cmd := exec.Command(s.Tool("pg_dumpall"), "-d", s.ConnString(), "--no-sync")
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var lines []string
+	for line := range strings.Lines(string(out)) {
+		if !strings.HasPrefix(line, `\restrict`) && !strings.HasPrefix(line, `\unrestrict`) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+func requireSameData(t *testing.T, real, primary *pgserver.Server) {
+	t.Helper()
+	replayedBy(t, real, primary)
+	want, got := dump(t, primary), dump(t, real)
+	require.NotEmpty(t, want)
+	require.Contains(t, want, "COPY public.load")
+	if want != got {
+		a, b := firstDifference(want, got)
+		t.Fatalf("the standby's data is not the primary's, first at %q, which is %q", a, b)
+	}
+	t.Logf("pg_dumpall of both: %d bytes", len(want))
+}
+
+// firstDifference are the lines at which two texts begin to differ.
+func firstDifference(a, b string) (string, string) {
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range min(len(x), len(y)) {
+		if x[i] != y[i] {
+			return x[i], y[i]
+		}
+	}
+	return fmt.Sprint(len(x), " lines"), fmt.Sprint(len(y), " lines")
+}
+
+// promote stops the server, and starts it again on a new timeline.
+func promote(t *testing.T, s *pgserver.Server) {
+	t.Helper()
+	require.NoError(t, s.Stop(pgserver.Fast))
+	name := filepath.Join(s.DataDir, "standby.signal")
+	require.NoError(t, os.WriteFile(name, nil, 0o600))
+	require.NoError(t, pgserver.Chown(name))
+	require.NoError(t, s.Start())
+	require.NoError(t, s.Promote())
+}
+
+// TestCascade: a real standby is made from a standby of ours and follows the primary through it, over a promotion of the
+// primary and a restart of ours; its data is the primary's at the end.
+func TestCascade(t *testing.T) {
+	t.Parallel()
+	pgserver.EachMajor(t, func(t *testing.T, major int) {
+		t.Parallel()
+		primary := pgserver.Start(t, pgserver.Options{Major: major})
+		testCascade(t, major, primary)
+	})
+}
+
+func testCascade(t *testing.T, major int, primary *pgserver.Server) {
+	load(t, primary, 2000)
+	snap := initStandby(t, primary, nil)
+	sender := serving(t, "")
+	address := addressOf(sender)
+	ours, end := start(t, standby.Config{Dir: snap.Dir, Serve: sender})
+	waitState(t, ours, "streaming", "")
+	consistent(t, ours)
+
+	real := realStandby(t, major, conninfoOf(sender))
+	load(t, primary, 2000)
+	requireSameData(t, real, primary)
+	stats := ours.Sender().Replication()
+	require.Len(t, stats, 1)
+	require.Equal(t, walsender.StateStreaming, stats[0].State)
+
+	promote(t, primary)
+	load(t, primary, 2000)
+	requireSameData(t, real, primary)
+	require.EqualValues(t, 2, ours.Status().Timeline)
+
+	require.NoError(t, end())
+	load(t, primary, 2000)
+	sender = serving(t, address)
+	ours, _ = start(t, standby.Config{Dir: snap.Dir, Serve: sender})
+	requireSameData(t, real, primary)
+	require.Equal(t, "t", real.Value(t, "SELECT pg_is_in_recovery()"))
+	require.Equal(t, fmt.Sprint(2), real.Value(t, "SELECT received_tli FROM pg_stat_wal_receiver"))
+}
+
+// consistent waits until the standby could be copied.
+func consistent(t *testing.T, s *standby.Standby) {
+	t.Helper()
+	require.Eventually(t, func() bool { return s.Status().Replay.Consistent }, patience, tick, "never became consistent")
+}
