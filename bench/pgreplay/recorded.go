@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
+	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
 )
 
@@ -25,7 +26,7 @@ func Recorded(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv(RecordedVar)
 	if dir == "" {
-		t.Skip("needs recordings of Greenplum 7; set " + RecordedVar + " to their folder")
+		t.Skip("needs recordings of Greenplum 7; set WALMIRROR_GREENPLUM_DATA to their folder")
 	}
 	return dir
 }
@@ -34,19 +35,24 @@ func Recorded(t testing.TB) string {
 // are compressed with Zstandard. Files of the log that have the name of one before are left out.
 func Unpack(t testing.TB, base, dir string, wal ...string) {
 	t.Helper()
-	unpackTar(t, base, dir)
+	UnpackTar(t, base, dir)
 	to := filepath.Join(dir, pgdata.WALDir)
 	require.NoError(t, os.MkdirAll(to, 0o700))
 	for _, from := range wal {
 		names, err := filepath.Glob(filepath.Join(from, "*"))
 		require.NoError(t, err)
 		for _, name := range names {
-			unpackFile(t, name, filepath.Join(to, strings.TrimSuffix(filepath.Base(name), ".zst")))
+			base := strings.TrimSuffix(filepath.Base(name), ".zst")
+			if xlog.IsSegmentName(base) || strings.HasSuffix(base, ".history") {
+				unpackFile(t, name, filepath.Join(to, base))
+			}
 		}
 	}
 }
 
-func unpackTar(t testing.TB, from, dir string) {
+// UnpackTar unpacks a tar archive, compressed with Zstandard, to a directory.
+func UnpackTar(t testing.TB, from, dir string) {
+	t.Helper()
 	archive := tar.NewReader(open(t, from))
 	for {
 		h, err := archive.Next()

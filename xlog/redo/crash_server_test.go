@@ -72,7 +72,7 @@ func TestCrash(t *testing.T) {
 	operations := whole.Operations()
 	want := tree(t, whole)
 	moments := 12
-	if long() {
+	if pgserver.Long() {
 		moments = 400
 	}
 	for i := range moments {

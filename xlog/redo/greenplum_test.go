@@ -3,23 +3,18 @@
 package redo_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/bench/pagecompare"
+	"github.com/walmirror/walmirror/bench/pgreplay"
 	"github.com/walmirror/walmirror/bench/pgserver"
 	"github.com/walmirror/walmirror/xlog"
-	"github.com/walmirror/walmirror/xlog/pgdata"
-	"github.com/walmirror/walmirror/xlog/xlogtest"
 )
 
 // recordedState is what a real server of Greenplum 7 left when it had replayed a recorded base and the log after it.
@@ -68,10 +63,7 @@ var recordedStates = []recordedState{
 // TestGreenplum replays what real coordinators of Greenplum 7 wrote, and compares what it leaves with what a real
 // server left: every file and page by its digest, and the fields of the control file.
 func TestGreenplum(t *testing.T) {
-	root := os.Getenv(xlogtest.GreenplumDataVar)
-	if root == "" {
-		t.Skipf("needs recordings of Greenplum 7; set %s to their folder", xlogtest.GreenplumDataVar)
-	}
+	root := pgreplay.Recorded(t)
 	for _, s := range recordedStates {
 		if s.long && !pgserver.Long() {
 			continue
@@ -98,20 +90,18 @@ func TestGreenplum(t *testing.T) {
 
 // TestGreenplumStandby compares what redo leaves with the files of a real standby, byte for byte.
 func TestGreenplumStandby(t *testing.T) {
-	root := os.Getenv(xlogtest.GreenplumDataVar)
-	if root == "" {
-		t.Skipf("needs recordings of Greenplum 7; set %s to their folder", xlogtest.GreenplumDataVar)
-	}
+	root := pgreplay.Recorded(t)
 	t.Parallel()
 	s := recordedState{set: matrix, ends: []xlog.LSN{0x280000D8}}
 	from, work := filepath.Join(root, s.set), t.TempDir()
 	ours, spaces := filepath.Join(work, "ours"), filepath.Join(work, "spaces")
 	s.replay(t, from, ours)
-	untar(t, filepath.Join(from, "standby", "standby-end.datadir.tar.zst"), work)
-	untar(t, filepath.Join(from, "standby", "standby-end.ts_one.tar.zst"), spaces)
+	pgreplay.UnpackTar(t, filepath.Join(from, "standby", "standby-end.datadir.tar.zst"), work)
+	pgreplay.UnpackTar(t, filepath.Join(from, "standby", "standby-end.ts_one.tar.zst"), spaces)
 	standby := filepath.Join(work, "standby_end")
-	require.NoError(t, os.MkdirAll(filepath.Join(standby, "pg_tblspc"), 0o700))
-	require.NoError(t, os.Symlink(filepath.Join(spaces, "4"), filepath.Join(standby, "pg_tblspc", "16396")))
+	link := filepath.Join(standby, "pg_tblspc", "16396")
+	require.NoError(t, os.Remove(link)) // it leads to where the tablespace was
+	require.NoError(t, os.Symlink(filepath.Join(spaces, "4"), link))
 	report, err := pagecompare.Compare(standby, ours)
 	require.NoError(t, err)
 	t.Logf("a real standby and redo:\n%s", report)
@@ -124,36 +114,17 @@ func (s recordedState) replay(t *testing.T, from, dir string) {
 	if s.base == "" {
 		s.base = "base-t0.tar.zst"
 	}
-	untar(t, filepath.Join(from, "base", s.base), dir)
-	wal := filepath.Join(dir, pgdata.WALDir)
-	require.NoError(t, os.MkdirAll(filepath.Join(wal, "archive_status"), 0o700))
-	copyLog(t, filepath.Join(from, "wal"), wal)
+	logs := []string{filepath.Join(from, "wal")}
 	if s.wal != "" {
-		copyLog(t, filepath.Join(from, s.wal), wal)
+		logs = append(logs, filepath.Join(from, s.wal))
 	}
+	pgreplay.Unpack(t, filepath.Join(from, "base", s.base), dir, logs...)
 	for _, end := range s.ends {
 		replay(t, dir, 0, recordBefore(t, dir, end), func(location string) string {
 			spaces := filepath.Join(t.TempDir(), filepath.Base(location))
 			require.NoError(t, os.Mkdir(spaces, 0o700))
 			return spaces
 		})
-	}
-}
-
-// copyLog gives pg_wal the segments and history files of a recording.
-func copyLog(t *testing.T, from, wal string) {
-	names, err := filepath.Glob(filepath.Join(from, "0000000*"))
-	require.NoError(t, err)
-	for _, name := range names {
-		base := strings.TrimSuffix(filepath.Base(name), ".zst")
-		switch {
-		case xlog.IsSegmentName(base):
-			require.NoError(t, os.WriteFile(filepath.Join(wal, base), decompressed(t, name), 0o600))
-		case strings.HasSuffix(base, ".history"):
-			content, err := os.ReadFile(name)
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(filepath.Join(wal, base), content, 0o600))
-		}
 	}
 }
 
@@ -166,28 +137,6 @@ func recordBefore(t *testing.T, dir string, end xlog.LSN) xlog.LSN {
 		if rec.End >= end {
 			require.Equal(t, end, rec.End)
 			return rec.LSN
-		}
-	}
-}
-
-func untar(t *testing.T, name, dir string) {
-	require.NoError(t, os.MkdirAll(dir, 0o700))
-	r := tar.NewReader(bytes.NewReader(decompressed(t, name)))
-	for {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		require.NoError(t, err)
-		target := filepath.Join(dir, filepath.Clean("/"+h.Name))
-		switch h.Typeflag {
-		case tar.TypeDir:
-			require.NoError(t, os.MkdirAll(target, 0o700))
-		case tar.TypeReg:
-			content, err := io.ReadAll(r)
-			require.NoError(t, err)
-			require.NoError(t, os.MkdirAll(filepath.Dir(target), 0o700))
-			require.NoError(t, os.WriteFile(target, content, 0o600))
 		}
 	}
 }

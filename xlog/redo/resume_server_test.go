@@ -5,7 +5,6 @@ package redo_test
 import (
 	"errors"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -18,9 +17,6 @@ import (
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/redo"
 )
-
-// long tells whether more repetitions are asked for.
-func long() bool { return os.Getenv("WALMIRROR_LONG") == "1" }
 
 // TestResume replays a log once in one go and once with many ends, some of which write nothing of what was applied, as a
 // crash does. Both leave the same pages. Only the free space maps may differ: they are not in the log, and their redo
@@ -57,7 +53,7 @@ func replayPieces(t *testing.T, dir string) error {
 	random := rand.New(rand.NewPCG(1, 2))
 	ends := map[string]int{}
 	limit, grow := 100_000, 50_000
-	if long() {
+	if pgserver.Long() {
 		limit, grow = 10_000, 5_000
 	}
 	for ; ; limit += grow {

@@ -85,7 +85,7 @@ func TestTargets(t *testing.T) {
 		{"name", redo.Target{Name: list[1].restore}, 2, false},
 		{"none", redo.Target{}, 5, true},
 	} {
-		if tt.long && !long() {
+		if tt.long && !pgserver.Long() {
 			continue
 		}
 		t.Run(tt.name, func(t *testing.T) { testTarget(t, source, tt.target, tt.rows) })
