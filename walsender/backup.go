@@ -41,18 +41,15 @@ func (c *session) baseBackup(ctx context.Context, cmd protocol.BaseBackup) error
 	}
 	c.sender.setState(StateBackup)
 	defer c.sender.setState(StateStartup)
-	release := c.server.holds.hold(1)
-	defer func() { release() }()
+	everything := c.server.holds.hold(0)
 	backup, err := source.StartBackup(ctx, BackupOptions{Fast: o.FastCheckpoint})
 	if err != nil {
+		everything()
 		return err
 	}
 	run := newBackupRun(ctx, c, o, backup)
-	if o.WAL {
-		before := release
-		release = c.server.holds.hold(run.start.LSN)
-		before()
-	}
+	defer c.server.holds.hold(run.start.LSN)()
+	everything()
 	err = run.all()
 	run.manifest.close()
 	return errors.Join(err, backup.Close())

@@ -51,7 +51,8 @@ func (w *backupWAL) segment(a *archive, n xlog.SegmentNumber) error {
 		sent++
 	}
 	if sent == 0 {
-		return errorf(codeInternalError, "could not find WAL file \"%s\"", w.size.Name(w.pos.History.TimelineAt(from), n))
+		name := w.size.Name(w.pos.History.TimelineAt(from), n)
+		return errorf(codeUndefinedFile, "requested WAL segment %s has already been removed", name)
 	}
 	return nil
 }
