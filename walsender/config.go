@@ -3,10 +3,13 @@
 package walsender
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"net"
 	"time"
+
+	"github.com/walmirror/walmirror/walsender/syncrep"
 )
 
 // Config is what a Server is made of. Source and Listeners are needed; everything else has a default.
@@ -23,6 +26,17 @@ type Config struct {
 	Users *Users
 	// AuthDelay is how long a client waits for the news that it is not let in; 0 is half a second.
 	AuthDelay time.Duration
+	// Slots are the replication slots; nil: there are only temporary ones. The embedder closes them after Run.
+	Slots *Slots
+	// Retention says how much of the log is kept for clients; see Server.Retain.
+	Retention Retention
+	// ChunkSize is how many bytes of log a message has at most; 0 is 128 KiB, as PostgreSQL's.
+	ChunkSize int
+	// Sync lets the embedder's commits wait for standbys; nil: all are asynchronous. Whether the log is written here or comes
+	// from another server makes no difference, other than in PostgreSQL, where nobody waits for a cascade.
+	Sync *syncrep.Sync
+	// OnFeedback is called when Server.Feedback may have changed. It should not take long.
+	OnFeedback func()
 	// OnEvent is called for what is worth a line in a log, by several goroutines. It should not take long.
 	OnEvent func(Event)
 
@@ -35,6 +49,9 @@ type Config struct {
 // Defaults are PostgreSQL's: max_connections, authentication_timeout, wal_sender_timeout.
 const (
 	defaultMaxConnections = 100
+	defaultChunkSize      = 128 << 10 // MAX_SEND_SIZE of walsender.c, with pages of 8 KiB
+	minChunkSize          = 64 << 10  // more than the largest page
+	maxChunkSize          = 1 << 20   // clients have limits
 	defaultTimeout        = time.Minute
 	defaultAuthDelay      = 500 * time.Millisecond
 )
@@ -50,6 +67,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxConnections <= 0 {
 		c.MaxConnections = defaultMaxConnections
 	}
+	c, err := c.streamDefaults()
+	if err != nil {
+		return c, err
+	}
 	if c.AuthDelay <= 0 {
 		c.AuthDelay = defaultAuthDelay
 	}
@@ -58,5 +79,21 @@ func (c Config) withDefaults() (Config, error) {
 			*d = defaultTimeout
 		}
 	}
+	return c, nil
+}
+
+// streamDefaults is withDefaults of what streaming needs.
+func (c Config) streamDefaults() (Config, error) {
+	if err := c.Source.Identity().SegmentSize.Validate(); err != nil {
+		return c, err
+	}
+	if c.Slots == nil {
+		slots, err := NewSlots(SlotsConfig{})
+		if err != nil {
+			return c, err
+		}
+		c.Slots = slots
+	}
+	c.ChunkSize = min(max(cmp.Or(c.ChunkSize, defaultChunkSize), minChunkSize), maxChunkSize)
 	return c, nil
 }

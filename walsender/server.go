@@ -24,6 +24,10 @@ type Server struct {
 	stopping chan struct{} // closed when a graceful stop begins
 	ended    chan struct{} // signalled, with room for one, when a session has ended
 
+	segments  *segmentCache
+	retention retention
+	holds     logHolds // of backups that send the log
+
 	mu       sync.Mutex
 	sessions map[uint32]*session // by process id
 	lastPID  uint32
@@ -43,6 +47,9 @@ func New(cfg Config) (*Server, error) {
 		stopping: make(chan struct{}),
 		ended:    make(chan struct{}, 1),
 		sessions: map[uint32]*session{},
+		segments: newSegmentCache(cfg.Source),
+
+		retention: retention{cfg: cfg.Retention, size: id.SegmentSize},
 	}
 	s.SetAccess(cfg.HBA, cfg.Users)
 	s.fast, s.stopFast = context.WithCancelCause(context.Background())
@@ -153,6 +160,7 @@ func (s *Server) forget(c *session) {
 	s.mu.Lock()
 	delete(s.sessions, c.pid)
 	s.mu.Unlock()
+	s.left(c)
 	select {
 	case s.ended <- struct{}{}:
 	default:

@@ -46,6 +46,7 @@ type session struct {
 	database    string // "" when replication is physical
 	replication replicationMode
 	settings    map[string]string // settings that the client gave, by their canonical names
+	initial     map[string]string // the same at the start of the session; nil as long as they have not changed
 
 	out        []byte // messages that are not sent yet
 	broken     error  // of the first write that failed
@@ -53,6 +54,10 @@ type session struct {
 
 	ctx    context.Context // of the session; its cause is what the client is told
 	cancel context.CancelCauseFunc
+
+	sender   sender      // what others may know of a session for replication
+	news     syncNews    // told to synchronous replication
+	prepared preparedSet // of the extended query protocol
 
 	mu        sync.Mutex
 	cancelCmd context.CancelCauseFunc // of the command that runs
@@ -71,6 +76,7 @@ func newSession(s *Server, conn net.Conn) *session {
 func (c *session) run() {
 	defer c.close()
 	defer c.cancel(nil)
+	defer c.server.cfg.Slots.dropTemporary(c)
 	defer c.recoverPanic()
 	stop := context.AfterFunc(c.ctx, c.wake)
 	defer stop()
@@ -84,6 +90,9 @@ func (c *session) run() {
 		c.wake()
 	}
 	c.event(EventConnected, "", nil)
+	if c.replication != ordinary {
+		c.list()
+	}
 	err := c.serve()
 	c.sayLast(err)
 	c.event(EventDisconnected, "", withoutEOF(err))

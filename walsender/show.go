@@ -4,7 +4,6 @@ package walsender
 
 import (
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 
@@ -43,9 +42,7 @@ func (c *session) setting(name string) (value string, ok bool) {
 	switch name {
 	case "session_authorization", "role":
 		return c.user, true
-	case "client_encoding":
-		return c.clientEncoding(), true
-	case "server_encoding":
+	case "client_encoding", "server_encoding":
 		return c.serverEncoding(), true
 	}
 	if value, ok := c.server.setting(name); ok {
@@ -83,7 +80,9 @@ func (s *Server) setting(name string) (value string, ok bool) {
 		return strconv.Itoa(s.blockSize()), true
 	case "data_directory_mode":
 		return fmt.Sprintf("%04o", dataDirectoryMode(id)), true
-	case "in_hot_standby", "transaction_read_only":
+	case "in_hot_standby":
+		return onOff(s.cfg.Source.Position().InRecovery), s.dialect.Major() == 0 || s.dialect.Major() >= 14
+	case "transaction_read_only":
 		return onOff(s.cfg.Source.Position().InRecovery), true
 	case "wal_sender_timeout":
 		return formatMilliseconds(max(0, s.cfg.SenderTimeout.Milliseconds())), true
@@ -140,10 +139,16 @@ func (s *Server) reportedSettings() []string {
 		"TimeZone")
 }
 
-// setAtStart takes a setting of the startup packet. Those that have no meaning here are kept, so that they can be shown.
+// setAtStart takes a setting of the startup packet. Those that have no meaning here are kept, so that they can be shown;
+// of those that say in which style values are sent there is only one.
 func (c *session) setAtStart(name, value string) error {
 	name = settingName(name)
+	if _, ok := c.server.setting(name); ok {
+		return fatalf(codeCannotChange, "parameter %q cannot be changed", name)
+	}
 	switch name {
+	case "DateStyle", "IntervalStyle", "TimeZone", "session_authorization":
+		return nil
 	case "application_name":
 		value = cleanASCII(value, c.server.dialect.Major() >= 16)
 	case "client_encoding":
@@ -185,11 +190,6 @@ func (c *session) serverEncoding() string {
 	}
 	return "UTF8"
 }
-
-func (c *session) clientEncoding() string { return c.serverEncoding() }
-
-// settingsCopy is what the client set, for those who look from another goroutine's side.
-func (c *session) settingsCopy() map[string]string { return maps.Clone(c.settings) }
 
 func onOff(on bool) string {
 	if on {
