@@ -60,7 +60,7 @@ func realStandby(t *testing.T, major int, conninfo string) *pgserver.Server {
 	t.Cleanup(func() { require.NoError(t, pgserver.StopDirectory(snap.Dir, pgserver.Immediate)) })
 	require.NoError(t, pgserver.Chown(snap.Dir))
 	return pgserver.Adopt(t, snap.Dir, pgserver.Options{Major: major, Port: snap.Port, Settings: map[string]string{
-		"wal_retrieve_retry_interval": "200ms", "wal_receiver_status_interval": "1s",
+		"wal_retrieve_retry_interval": "200ms", "wal_receiver_status_interval": "1s", "hot_standby_feedback": "on",
 	}})
 }
 
@@ -178,4 +178,71 @@ func testCascade(t *testing.T, major int, primary *pgserver.Server) {
 func consistent(t *testing.T, s *standby.Standby) {
 	t.Helper()
 	require.Eventually(t, func() bool { return s.Status().Replay.Consistent }, patience, tick, "never became consistent")
+}
+
+// TestChain: a chain of three standbys of ours, each made from the one before, with a real one at its end. Slots and what
+// the last one's queries need are known up to the primary, and the log is kept while the last but one is away.
+func TestChain(t *testing.T) {
+	t.Parallel()
+	primary := pgserver.Start(t, pgserver.Options{WALSegmentMB: 1})
+	load(t, primary, 1000)
+	var chain []*standby.Standby
+	var end func() error
+	conninfo, last := primary.ConnString(), standby.Config{}
+	for i := range 3 {
+		snap := copyOf(t, conninfo)
+		sender := serving(t, "")
+		last = standby.Config{Dir: snap.Dir, Serve: sender, StatusInterval: 200 * time.Millisecond}
+		last.Replay.RestartTime = time.Millisecond // at every checkpoint
+		conninfo = conninfoOf(sender)
+		var s *standby.Standby
+		s, end = start(t, last)
+		waitState(t, s, "streaming", "")
+		consistent(t, s)
+		chain = append(chain, s)
+		load(t, primary, 1000)
+		t.Logf("standby %d: %s", i+1, snap.Dir)
+	}
+	real := realStandby(t, primary.Major, conninfo)
+	requireSameData(t, real, primary)
+
+	conn, err := real.Connect(t.Context())
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	_, err = conn.Exec(t.Context(), "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM load")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return primary.Value(t, "SELECT xmin IS NOT NULL FROM pg_replication_slots") == "t"
+	}, patience, tick, "feedback never came to the primary")
+
+	address := addressOf(last.Serve)
+	require.NoError(t, end())
+	keepsLogFor(t, primary, chain[1], standby.DefaultSlot)
+	last.Serve = serving(t, address)
+	chain[2], _ = start(t, last)
+	requireSameData(t, real, primary)
+	for i, s := range chain {
+		slots := s.Sender().SlotStats()
+		require.Len(t, slots, 1, "standby %d", i+1)
+		require.True(t, slots[0].Active)
+	}
+}
+
+// keepsLogFor writes log, with checkpoints, and finds that the standby keeps all of it for the slot, of which nobody makes
+// use.
+func keepsLogFor(t *testing.T, primary *pgserver.Server, s *standby.Standby, slot string) {
+	t.Helper()
+	stats := s.Sender().SlotStats()
+	require.Len(t, stats, 1)
+	require.Equal(t, slot, stats[0].SlotName)
+	from := stats[0].RestartLSN
+	require.True(t, from.Valid())
+	for range 5 {
+		load(t, primary, 3000)
+		primary.SQL(t, "CHECKPOINT")
+	}
+	require.Eventually(t, func() bool { return s.Status().Replay.Restartpoint > from.Add(4<<20) }, patience, tick,
+		"no restartpoint behind %s", from)
+	require.Equal(t, from, s.Sender().SlotStats()[0].RestartLSN)
+	require.Equal(t, walsender.WALReserved, s.Sender().SlotStats()[0].WALStatus)
 }
