@@ -156,6 +156,3 @@ func (s *Server) feedbackChanged() {
 		s.cfg.OnFeedback()
 	}
 }
-
-// progressed is called after a reply of a client.
-func (s *Server) progressed(*session) {}

@@ -125,6 +125,3 @@ func (s *Server) Replication() []ReplicationStat {
 	s.addSyncStates(all)
 	return all
 }
-
-// addSyncStates fills in what synchronous replication makes of each sender.
-func (s *Server) addSyncStates([]ReplicationStat) {}

@@ -88,6 +88,7 @@ func (s *stream) run(ctx context.Context) error {
 	}
 	defer s.c.endStream()
 	s.c.sender.begin(s.sent, s.slotName())
+	defer s.c.server.progressed(s.c)
 	defer s.c.sender.setState(StateStartup)
 	if err := s.enterCopy(); err != nil {
 		return err

@@ -41,7 +41,7 @@ func (s *Sync) Standings() map[uint32]Standing {
 	return all
 }
 
-func (s *Sync) priority(standby *Standby) int {
+func (s *Sync) priority(standby *standby) int {
 	if !s.coordinator {
 		return s.names.Priority(standby.Name)
 	}
@@ -61,8 +61,8 @@ func (s *Sync) numSync() int {
 
 // chosen are the standbys whose positions count: with Any all that could, with First no more than NumSync
 // (SyncRepGetCandidateStandbys). Of two with the same priority the one that came first counts.
-func (s *Sync) chosen() []*Standby {
-	var candidates []*Standby
+func (s *Sync) chosen() []*standby {
+	var candidates []*standby
 	for i := range s.standbys {
 		if standby := &s.standbys[i]; standby.counts() && s.priority(standby) > 0 {
 			candidates = append(candidates, standby)
@@ -71,7 +71,7 @@ func (s *Sync) chosen() []*Standby {
 	if s.names.Method == Any && !s.coordinator {
 		return candidates
 	}
-	slices.SortStableFunc(candidates, func(a, b *Standby) int { return cmp.Compare(s.priority(a), s.priority(b)) })
+	slices.SortStableFunc(candidates, func(a, b *standby) int { return cmp.Compare(s.priority(a), s.priority(b)) })
 	return candidates[:min(len(candidates), s.numSync())]
 }
 
@@ -96,7 +96,10 @@ func (s *Sync) synced() (synced [modes]xlog.LSN, ok bool) {
 // coordinatorWaits says whether the standby of a Greenplum coordinator is there and not far behind (SyncRepWaitForLSN of
 // Greenplum 7). When it is not, commits go on without it; those that wait are let go.
 func (s *Sync) coordinatorWaits() bool {
-	return slices.ContainsFunc(s.standbys, func(standby Standby) bool {
-		return standby.Name == GreenplumStandby && (standby.Streaming || standby.Near)
+	return slices.ContainsFunc(s.standbys, func(standby standby) bool {
+		if standby.Name != GreenplumStandby {
+			return false
+		}
+		return standby.State == Streaming || standby.State == CatchingUp && standby.near
 	})
 }

@@ -34,39 +34,60 @@ type Config struct {
 	// Coordinator puts Greenplum's rule in the place of Names: commits wait for the standby named GreenplumStandby while it
 	// streams, or catches up and is near, and for nobody otherwise.
 	Coordinator bool
+	// NearSegments is how many segments of the log a standby that catches up may lack so that a coordinator's commits wait
+	// for it (repl_catchup_within_range); 0 is 1.
+	NearSegments int
 }
+
+// State is what a sender does for its standby.
+type State uint8
+
+// The states.
+const (
+	Idle       State = iota // it does not send
+	CatchingUp              // it sends what there was before
+	Streaming               // it sends the log as it comes, or the rest of it before a stop
+)
 
 // Standby is what a sender tells about its standby.
 type Standby struct {
-	ID   uint32 // of the sender
-	Name string // application_name
-	// Streaming: it has caught up, and gets the log as it comes, or the rest of it before a stop.
-	Streaming bool
-	// Near: it catches up, and lacks no more of the log than repl_catchup_within_range says. Only a coordinator asks.
-	Near bool
+	ID     uint32 // of the sender
+	Name   string // application_name
+	State  State
+	Behind int // how many segments of the log are still to be sent to it
 	// Positions that it has confirmed; 0: none.
 	Write, Flush, Apply xlog.LSN
 }
 
-func (s *Standby) positions() [modes]xlog.LSN { return [modes]xlog.LSN{s.Write, s.Flush, s.Apply} }
+// standby is one with what is remembered of it.
+type standby struct {
+	Standby
+	near bool // it was no more than NearSegments behind once
+}
+
+func (s *standby) positions() [modes]xlog.LSN { return [modes]xlog.LSN{s.Write, s.Flush, s.Apply} }
 
 // counts says that the standby can let commits go when it is a chosen one.
-func (s *Standby) counts() bool { return s.Streaming && s.Flush.Valid() }
+func (s *standby) counts() bool { return s.State == Streaming && s.Flush.Valid() }
 
 // Sync holds who waits, and which standbys there are.
 type Sync struct {
-	coordinator bool
+	coordinator  bool
+	nearSegments int
 
 	mu       sync.Mutex
 	names    Names
-	standbys []Standby       // in the order in which they came
+	standbys []standby       // in the order in which they came
 	released [modes]xlog.LSN // enough standbys have all below it; never goes back
 	queues   [modes]queue
 }
 
 // New checks the configuration.
 func New(cfg Config) (*Sync, error) {
-	s := &Sync{coordinator: cfg.Coordinator}
+	s := &Sync{coordinator: cfg.Coordinator, nearSegments: cfg.NearSegments}
+	if s.nearSegments <= 0 {
+		s.nearSegments = 1
+	}
 	if err := s.SetNames(cfg.Names); err != nil {
 		return nil, err
 	}
@@ -93,14 +114,18 @@ func (s *Sync) Names() Names {
 	return s.names
 }
 
-// Update tells about a standby, or that it is no longer as it was.
-func (s *Sync) Update(standby Standby) {
+// Update tells about a standby, or that it is no longer as it was. News about one standby come one after the other.
+func (s *Sync) Update(news Standby) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := s.index(standby.ID); i >= 0 {
-		s.standbys[i] = standby
-	} else {
-		s.standbys = append(s.standbys, standby)
+	i := s.index(news.ID)
+	if i < 0 {
+		i = len(s.standbys)
+		s.standbys = append(s.standbys, standby{})
+	}
+	s.standbys[i].Standby = news
+	if news.State != Idle && news.Behind <= s.nearSegments {
+		s.standbys[i].near = true
 	}
 	s.release()
 }

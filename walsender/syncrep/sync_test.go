@@ -21,7 +21,7 @@ func newSync(t *testing.T, cfg Config) *Sync {
 
 // streaming is a standby that has flushed up to lsn, written a bit more and applied a bit less.
 func streaming(id uint32, name string, lsn xlog.LSN) Standby {
-	return Standby{ID: id, Name: name, Streaming: true, Write: lsn + 5, Flush: lsn, Apply: lsn - 5}
+	return Standby{ID: id, Name: name, State: Streaming, Write: lsn + 5, Flush: lsn, Apply: lsn - 5}
 }
 
 // waits says whether a commit would wait.
@@ -51,7 +51,7 @@ func TestFirst(t *testing.T) {
 	require.True(t, waits(s, 201, Flush))
 	require.False(t, waits(s, 205, Write))
 	require.True(t, waits(s, 196, Apply))
-	s.Update(Standby{ID: 3, Name: "a"}) // it catches up
+	s.Update(Standby{ID: 3, Name: "a", State: CatchingUp})
 	s.Update(streaming(4, "x", 1000))
 	require.Equal(t, map[uint32]Standing{
 		1: {3, "sync"}, 2: {2, "sync"}, 3: {0, "async"}, 4: {0, "async"},
@@ -113,9 +113,13 @@ func TestCoordinator(t *testing.T) {
 	s := newSync(t, Config{Coordinator: true, Names: "ANY 3 (nobody)"})
 	require.False(t, waits(s, 100, Flush), "no standby")
 	s.Update(Standby{ID: 1, Name: GreenplumStandby})
+	require.False(t, waits(s, 100, Flush), "no stream")
+	s.Update(Standby{ID: 1, Name: GreenplumStandby, State: CatchingUp, Behind: 2})
 	require.False(t, waits(s, 100, Flush), "far behind")
-	s.Update(Standby{ID: 1, Name: GreenplumStandby, Near: true, Write: 50, Flush: 50})
+	s.Update(Standby{ID: 1, Name: GreenplumStandby, State: CatchingUp, Behind: 1, Write: 50, Flush: 50})
 	require.True(t, waits(s, 100, Flush))
+	s.Update(Standby{ID: 1, Name: GreenplumStandby, State: CatchingUp, Behind: 7, Write: 50, Flush: 50})
+	require.True(t, waits(s, 100, Flush), "near once is near")
 	require.True(t, waits(s, 50, Flush), "it lets nobody go before it streams")
 	s.Update(streaming(1, GreenplumStandby, 100))
 	s.Update(streaming(2, "other", 400))
