@@ -5,6 +5,7 @@
 //
 //	go run ./bench            everything
 //	go run ./bench receive    a backlog of WAL, against pg_receivewal
+//	go run ./bench send       the same backlog sent, against PostgreSQL's walsender
 //	go run ./bench sync       synchronous commits, against pg_receivewal --synchronous
 //	go run ./bench redo       WAL replayed into pages, against PostgreSQL's startup process
 //	go run ./bench decode     WAL to statistics and text, against pg_waldump
@@ -40,6 +41,7 @@ type benchmark struct {
 
 var benchmarks = []benchmark{
 	{"receive", "receive a backlog of WAL, against pg_receivewal", receive},
+	{"send", "send a backlog of WAL, against PostgreSQL's walsender", send},
 	{"sync", "commits per second with one synchronous standby, against pg_receivewal --synchronous", syncCommit},
 	{"redo", "replay WAL into pages, against the startup process", redoWAL},
 	{"decode", "decode WAL to statistics and to text, against pg_waldump", decode},
@@ -82,7 +84,7 @@ func newRoot() *cobra.Command {
 	fl.IntVar(&opts.major, "major", 15, "major version of the server and of the tools")
 	fl.IntVar(&opts.runs, "runs", 5, "runs of each program")
 	opts.size = 1 << 30
-	fl.Var((*byteSize)(&opts.size), "size", "receive, redo, decode: amount of WAL, with suffix M or G")
+	fl.Var((*byteSize)(&opts.size), "size", "receive, send, redo, decode: amount of WAL, with suffix M or G")
 	fl.IntVar(&opts.secs, "seconds", 5, "sync: length of each run")
 	fl.StringVar(&opts.json, "json", "", "write the figures to this file too")
 	return root

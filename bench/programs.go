@@ -40,7 +40,8 @@ func newBench(opts options) (*bench, error) {
 	}
 	const examples = "github.com/walmirror/walmirror/examples/"
 	out, err := exec.Command("go", "build", "-o", dir+"/",
-		examples+"receivewal", examples+"waldump", examples+"standby").CombinedOutput()
+		examples+"receivewal", examples+"waldump", examples+"standby",
+		"github.com/walmirror/walmirror/bench/sendwal").CombinedOutput()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("build the programs: %w: %s", err, out), b.close())
 	}

@@ -61,6 +61,3 @@ func (c *session) writeStream(p []byte) error {
 	}
 	return c.broken
 }
-
-// newWALWriter chooses the way for a connection.
-func newWALWriter(c *session) walWriter { return copyWriter{c} }
