@@ -9,6 +9,10 @@ import (
 	"strings"
 )
 
+// ErrStartupLayout says that the parameters of a startup packet have no end, or something behind it. It also is an
+// ErrProtocol.
+var ErrStartupLayout = fmt.Errorf("%w: startup packet without its end", ErrProtocol)
+
 // A StartupPacket is the first packet of a client: a *Startup, *CancelRequest, SSLRequest or GSSEncRequest.
 type StartupPacket interface{ startupPacket() }
 
@@ -126,10 +130,6 @@ func (s *Startup) parse(rest []byte) error {
 	}
 	return nil
 }
-
-// ErrStartupLayout says that the parameters of a startup packet have no end, or something behind it. It also is an
-// ErrProtocol.
-var ErrStartupLayout = fmt.Errorf("%w: startup packet without its end", ErrProtocol)
 
 // AppendNegotiateVersion appends a NegotiateProtocolVersion message: the newest version that the server speaks and the
 // protocol options that it does not know.
