@@ -78,7 +78,7 @@ func (t *tarWriter) fill(m tarMember) {
 	tarNumber(h[tarUID:tarGID], int64(max(0, os.Geteuid())))
 	tarNumber(h[tarGID:tarSize], int64(max(0, os.Getegid())))
 	tarNumber(h[tarSize:tarTime], m.size)
-	tarNumber(h[tarTime:tarSum], m.mtime.Unix())
+	tarNumber(h[tarTime:tarSum], max(0, m.mtime.Unix()))
 	copy(h[tarMagic:], "ustar\x0000")
 	copy(h[tarUser:], "postgres")
 	copy(h[tarGroup:], "postgres")
@@ -87,10 +87,10 @@ func (t *tarWriter) fill(m tarMember) {
 	tarNumber(h[tarSum:tarType], tarChecksum(h))
 }
 
-// tarNumber writes a number as octal digits and a space, or where that is too long in base 256.
+// tarNumber writes a number, which is not negative, as octal digits and a space, or where that is too long in base 256.
 func tarNumber(field []byte, n int64) {
 	digits := len(field) - 1
-	if n >= 0 && n < 1<<(3*digits) {
+	if n < 1<<(3*digits) {
 		copy(field, fmt.Sprintf("%0*o ", digits, n))
 		return
 	}
