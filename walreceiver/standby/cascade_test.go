@@ -83,19 +83,43 @@ func replayedBy(t *testing.T, real, primary *pgserver.Server) {
 	}, patience, tick, "%s was never replayed", end)
 }
 
-// dump is what pg_dumpall says of a server.
+// dump is what a server holds: pg_dumpall's text, where that program is not too old for the server, and the rows of every
+// table and catalog.
 func dump(t *testing.T, s *pgserver.Server) string {
 	t.Helper()
-	cmd := exec.Command(s.Tool("pg_dumpall"), "-d", s.ConnString(), "--no-sync")
-	out, err := cmd.Output()
+	rows := contents(t, s)
+	if s.Major > pgserver.DefaultMajor {
+		return rows
+	}
+	out, err := exec.Command(s.Tool("pg_dumpall"), "-d", s.ConnString(), "--no-sync").Output()
 	require.NoError(t, err)
-	var lines []string
 	for line := range strings.Lines(string(out)) {
 		if !strings.HasPrefix(line, `\restrict`) && !strings.HasPrefix(line, `\unrestrict`) {
-			lines = append(lines, line)
+			rows += line
 		}
 	}
-	return strings.Join(lines, "")
+	return rows
+}
+
+// contents is a line for every table and catalog of the database postgres, with a hash of its rows.
+func contents(t *testing.T, s *pgserver.Server) string {
+	t.Helper()
+	tables := s.SQL(t, `SELECT c.oid::regclass FROM pg_class c WHERE relkind = 'r' AND relpersistence = 'p' ORDER BY 1::text`)
+	require.NotEmpty(t, tables)
+	var query strings.Builder
+	for i, table := range tables {
+		if i > 0 {
+			query.WriteString(" UNION ALL ")
+		}
+		fmt.Fprintf(&query, `SELECT '%[1]s ' || count(*) || ' ' || coalesce(md5(string_agg(t::text, ' ' ORDER BY t::text)), '')
+			FROM %[1]s t`,
+			table[0])
+	}
+	var text strings.Builder
+	for _, row := range s.SQL(t, query.String()+" ORDER BY 1") {
+		text.WriteString(row[0] + "\n")
+	}
+	return text.String()
 }
 
 func requireSameData(t *testing.T, real, primary *pgserver.Server) {
@@ -103,12 +127,12 @@ func requireSameData(t *testing.T, real, primary *pgserver.Server) {
 	replayedBy(t, real, primary)
 	want, got := dump(t, primary), dump(t, real)
 	require.NotEmpty(t, want)
-	require.Contains(t, want, "COPY public.load")
+	require.True(t, strings.Contains(want, "load "), "the table is not among them")
 	if want != got {
 		a, b := firstDifference(want, got)
 		t.Fatalf("the standby's data is not the primary's, first at %q, which is %q", a, b)
 	}
-	t.Logf("pg_dumpall of both: %d bytes", len(want))
+	t.Logf("%d bytes say the same of both", len(want))
 }
 
 // firstDifference are the lines at which two texts begin to differ.

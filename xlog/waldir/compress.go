@@ -133,7 +133,11 @@ func (m Method) newReader(r io.Reader) (io.ReadCloser, error) {
 	r = bufio.NewReaderSize(r, 64<<10)
 	switch m {
 	case Gzip:
-		return gzip.NewReader(r)
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, err // and no *gzip.Reader that is nil
+		}
+		return z, nil
 	case LZ4:
 		return io.NopCloser(lz4.NewReader(r)), nil
 	default:

@@ -275,6 +275,24 @@ func TestDamagedCompressedSegment(t *testing.T) {
 	}
 }
 
+// TestBegunCompressedSegment: pg_receivewal begins a compressed segment with an empty file.
+func TestBegunCompressedSegment(t *testing.T) {
+	dir := t.TempDir()
+	for _, suffix := range []string{".gz", ".lz4", ".zst"} {
+		name := filepath.Join(dir, "000000010000000000000001"+suffix+".partial")
+		require.NoError(t, os.WriteFile(name, nil, 0o600))
+		files, err := View(Config{Path: dir, Partial: true})
+		require.NoError(t, err)
+		segment, err := files.OpenSegment(1, 1)
+		require.NoError(t, err)
+		n, err := segment.ReadAt(make([]byte, 100), 0)
+		require.Zero(t, n)
+		require.ErrorIs(t, err, io.EOF, suffix)
+		require.NoError(t, segment.Close())
+		require.NoError(t, os.Remove(name))
+	}
+}
+
 func TestParseCompression(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Compression{
