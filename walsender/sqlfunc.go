@@ -59,7 +59,7 @@ var functions = map[string]*function{
 	"set_config":                    {args: []uint32{oidText, oidText, oidBool}, result: oidText, call: setConfig},
 }
 
-func (c *session) position() Position { return c.server.cfg.Source.Position() }
+func (c *session) position() Position { return c.server.Position() }
 
 func now(*session) datum { return time.Now() }
 

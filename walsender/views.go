@@ -206,3 +206,6 @@ func (s *Server) controlSystem() *relation {
 		return [][]datum{row}, nil
 	}}
 }
+
+// Position is that of the Source: what the positions in Replication and SlotStats are measured against.
+func (s *Server) Position() Position { return s.cfg.Source.Position() }
