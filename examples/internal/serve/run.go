@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/walmirror/walmirror/examples/internal/metrics"
 	"github.com/walmirror/walmirror/walsender"
 )
 
@@ -76,7 +77,7 @@ func (f *Flags) Metrics(ctx context.Context, server func() *walsender.Server) er
 			http.Error(w, "the primary was not reached yet", http.StatusServiceUnavailable)
 			return
 		}
-		f.metrics(s).ServeHTTP(w, r)
+		metrics.Handler(s).ServeHTTP(w, r)
 	})
 	l, err := net.Listen("tcp", f.HTTP)
 	if err != nil {
@@ -89,6 +90,3 @@ func (f *Flags) Metrics(ctx context.Context, server func() *walsender.Server) er
 	}
 	return nil
 }
-
-// metrics is the page about one server.
-func (f *Flags) metrics(s *walsender.Server) http.Handler { return http.NotFoundHandler() }
