@@ -145,7 +145,7 @@ func libpq(t *testing.T, s *Server, tool, conninfo string, args ...string) (stri
 	pgserver.RequireTool(t, tool)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	port := s.Addr().(*net.TCPAddr).Port
+	port := tcpPort(s)
 	full := "host=127.0.0.1 user=u dbname=d port=" + strconv.Itoa(port) + " " + conninfo
 	cmd := pgserver.Command(ctx, pgserver.DefaultMajor, tool, append([]string{"-d", full}, args...)...)
 	out, err := cmd.CombinedOutput()

@@ -23,6 +23,10 @@ type running struct {
 func runServer(t *testing.T, cfg Config) *running {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	return runOn(t, cfg, l)
+}
+
+func runOn(t *testing.T, cfg Config, l net.Listener) *running {
 	cfg.Listeners = []net.Listener{l}
 	if cfg.Source == nil {
 		cfg.Source = newStill(150018)
