@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -44,7 +45,7 @@ func newDirectory(t *testing.T, path string, version int) *directory {
 	require.NoError(t, err)
 	id := walsender.Identity{
 		SystemID: data.SystemID, SegmentSize: data.SegmentSize, Dialect: data.Dialect, Flavour: data.Dialect.Flavour(),
-		ServerVersion: version, ServerVersionText: "15.18", DataDirectoryMode: 0o700,
+		ServerVersion: version, ServerVersionText: fmt.Sprintf("%d.%d", version/10000, version%10000), DataDirectoryMode: 0o700,
 	}
 	source, err := walsender.NewDirSource(id, waldir.Config{Path: data.WALPath()})
 	require.NoError(t, err)
