@@ -38,9 +38,13 @@ func (s *Server) Retain(need xlog.LSN) (keep xlog.LSN, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	end := s.cfg.Source.Position().Flush
-	first := r.oldest(end, s.cfg.Slots.oldest(), r.size.Number(min(need, s.holds.oldest())))
-	for _, name := range s.cfg.Slots.invalidate(r.size.Start(first)) {
-		s.event(Event{Kind: EventInvalidated, Text: name})
+	limit := r.size.Number(min(need, s.holds.oldest()))
+	first := r.oldest(end, s.cfg.Slots.oldest(), limit)
+	if lost := s.cfg.Slots.invalidate(r.size.Start(first)); len(lost) > 0 {
+		for _, name := range lost {
+			s.event(Event{Kind: EventInvalidated, Text: name})
+		}
+		first = r.oldest(end, s.cfg.Slots.oldest(), limit)
 	}
 	if err := s.cfg.Slots.Save(); err != nil {
 		return 0, err
