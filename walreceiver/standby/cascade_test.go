@@ -19,6 +19,9 @@ import (
 	"github.com/walmirror/walmirror/walsender"
 )
 
+// quiet keeps a primary from changing anything by itself while it is compared.
+var quiet = map[string]string{"autovacuum": "off"}
+
 // serving is the configuration of a sender at an address, "" for any port.
 func serving(t *testing.T, address string) *walsender.Config {
 	t.Helper()
@@ -163,7 +166,7 @@ func TestCascade(t *testing.T) {
 	t.Parallel()
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
 		t.Parallel()
-		primary := pgserver.Start(t, pgserver.Options{Major: major})
+		primary := pgserver.Start(t, pgserver.Options{Major: major, Settings: quiet})
 		testCascade(t, major, primary)
 	})
 }
@@ -208,7 +211,7 @@ func consistent(t *testing.T, s *standby.Standby) {
 // the last one's queries need are known up to the primary, and the log is kept while the last but one is away.
 func TestChain(t *testing.T) {
 	t.Parallel()
-	primary := pgserver.Start(t, pgserver.Options{WALSegmentMB: 1})
+	primary := pgserver.Start(t, pgserver.Options{WALSegmentMB: 1, Settings: quiet})
 	load(t, primary, 1000)
 	var chain []*standby.Standby
 	var end func() error
