@@ -43,6 +43,7 @@ var benchmarks = []benchmark{
 	{"receive", "receive a backlog of WAL, against pg_receivewal", receive},
 	{"send", "send a backlog of WAL, against PostgreSQL's walsender", send},
 	{"sync", "commits per second with one synchronous standby, against pg_receivewal --synchronous", syncCommit},
+	{"commit", "commits that wait in syncrep for a standby of our sender, pg_receivewal or ours: histogram", commit},
 	{"redo", "replay WAL into pages, against the startup process", redoWAL},
 	{"decode", "decode WAL to statistics and to text, against pg_waldump", decode},
 }
@@ -85,7 +86,7 @@ func newRoot() *cobra.Command {
 	fl.IntVar(&opts.runs, "runs", 5, "runs of each program")
 	opts.size = 1 << 30
 	fl.Var((*byteSize)(&opts.size), "size", "receive, send, redo, decode: amount of WAL, with suffix M or G")
-	fl.IntVar(&opts.secs, "seconds", 5, "sync: length of each run")
+	fl.IntVar(&opts.secs, "seconds", 5, "sync, commit: length of each run")
 	fl.StringVar(&opts.json, "json", "", "write the figures to this file too")
 	return root
 }
