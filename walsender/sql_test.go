@@ -51,6 +51,7 @@ func TestSQLLikeServer(t *testing.T) {
 		real := pgserver.Start(t, pgserver.Options{Major: major})
 		ours := likeServer(t, real)
 		ours.cfg.Source.(*still).pos.InRecovery = false
+		compared := 0
 		for _, mode := range []string{"", " replication=database"} {
 			want, err := pgconn.Connect(t.Context(), real.ConnString("replication=false")+mode)
 			require.NoError(t, err)
@@ -65,9 +66,11 @@ func TestSQLLikeServer(t *testing.T) {
 					continue // the lexer of replication commands comes first there
 				}
 				assert.Equal(t, a, b, text)
+				compared++
 			}
 		}
-		t.Logf("%d statements compared", len(comparedSQL))
+		require.Greater(t, compared, len(comparedSQL))
+		t.Logf("%d statements compared", compared)
 	})
 }
 
