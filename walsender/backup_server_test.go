@@ -357,6 +357,36 @@ func TestPgBasebackup(t *testing.T) {
 		l.pgBasebackupTo(t, "blackhole", "-X", "none")
 	})
 	t.Run("errors", l.refusals)
+	t.Run("full_page_writes", l.withoutImages)
+}
+
+func (l *liveStandby) setFullPageWrites(t *testing.T, value string) {
+	t.Helper()
+	l.primary.SQL(t, "ALTER SYSTEM SET full_page_writes = "+value)
+	l.primary.SQL(t, "SELECT pg_reload_conf()")
+}
+
+// withoutImages: as long as the log cannot mend torn pages there is no backup.
+func (l *liveStandby) withoutImages(t *testing.T) {
+	backup := func(text string) func() bool {
+		return func() bool {
+			conn, err := pgconn.Connect(t.Context(), l.conninfo+" replication=true")
+			require.NoError(t, err)
+			defer conn.Close(context.Background())
+			_, err = conn.Exec(t.Context(), "BASE_BACKUP (TARGET 'blackhole')").ReadAll()
+			if text == "" {
+				return err == nil
+			}
+			return err != nil && strings.Contains(err.Error(), text)
+		}
+	}
+	l.setFullPageWrites(t, "off")
+	require.Eventually(t, backup("was replayed"), patience, 100*time.Millisecond)
+	l.setFullPageWrites(t, "on")
+	require.Eventually(t, func() bool {
+		l.primary.SQL(t, "CHECKPOINT")
+		return backup("")()
+	}, patience, 100*time.Millisecond)
 }
 
 // pgBasebackupTo runs it with a target.

@@ -92,6 +92,14 @@ func (c *cascade) Position() walsender.Position {
 	return pos
 }
 
+// fullPageWritesOff is what replay has seen of the primary's full_page_writes, for base backups.
+func (c *cascade) fullPageWritesOff() xlog.LSN {
+	if r := c.applier.redoer(); r != nil {
+		return r.Progress().FullPageWritesOff
+	}
+	return 0
+}
+
 // scan finds out what log there is. It comes before the receiver.
 func (c *cascade) scan() error {
 	if err := c.Scan(); err != nil {

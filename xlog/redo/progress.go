@@ -21,6 +21,9 @@ type Progress struct {
 	Records      uint64          // that were applied
 	CacheHits    uint64          // pages that were in the cache, as of some hundred records ago
 	CacheMisses  uint64          // pages that were read from files
+	// FullPageWritesOff is the last record that switched full_page_writes off, 0 for none: a base backup must begin behind
+	// it, for the log does not mend pages that were torn when they were copied (lastFpwDisableRecPtr).
+	FullPageWritesOff xlog.LSN
 }
 
 // progress is what other goroutines may read.
@@ -28,7 +31,8 @@ type progress struct {
 	lsn, consistent, restartpoint atomic.Uint64
 	timeline, missing             atomic.Uint32
 	records, hits, misses         atomic.Uint64
-	lastXact                      atomic.Int64 // TimestampTz
+	lastXact                      atomic.Int64  // TimestampTz
+	imagesOff                     atomic.Uint64 // FullPageWritesOff
 }
 
 // Progress may be called from any goroutine.
@@ -39,6 +43,7 @@ func (r *Redo) Progress() Progress {
 		Consistent: xlog.LSN(s.consistent.Load()), Restartpoint: xlog.LSN(s.restartpoint.Load()),
 		MissingPages: int(s.missing.Load()),
 		Records:      s.records.Load(), CacheHits: s.hits.Load(), CacheMisses: s.misses.Load(),
+		FullPageWritesOff: xlog.LSN(s.imagesOff.Load()),
 	}
 	if us := s.lastXact.Load(); us != 0 {
 		p.LastXact = timestamp(us)

@@ -30,7 +30,11 @@ func (r *Redo) xlog(p rmgr.Payload) error {
 		return r.parameterChange(p)
 	case *rmgr.EndOfRecovery:
 		return r.onTimeline(p.ThisTimeLineID)
-	case *rmgr.Noop, *rmgr.Switch, *rmgr.RestorePoint, *rmgr.FPWChange, *rmgr.CheckPointRedo:
+	case *rmgr.FPWChange:
+		if !p.FullPageWrites {
+			r.shared.imagesOff.Store(uint64(r.rec.LSN))
+		}
+	case *rmgr.Noop, *rmgr.Switch, *rmgr.RestorePoint, *rmgr.CheckPointRedo:
 		// Nothing to do.
 	case *rmgr.OverwriteContrecord:
 		// The Reader compared it with the record that it gave up.
