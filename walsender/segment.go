@@ -5,6 +5,7 @@ package walsender
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/walmirror/walmirror/xlog"
 )
@@ -28,6 +29,21 @@ type openSegment struct {
 	key   segmentKey
 	file  *os.File // nil: not a plain file
 	users int      // guarded by the cache's mu
+
+	size atomic.Int64 // what the file is known to have at least
+}
+
+// has returns how many of n bytes at an offset the file has.
+func (s *openSegment) has(offset int64, n int) (int, error) {
+	if end := offset + int64(n); end > s.size.Load() {
+		st, err := s.file.Stat()
+		if err != nil {
+			return 0, err
+		}
+		s.size.Store(st.Size())
+		return int(min(max(st.Size()-offset, 0), int64(n))), nil
+	}
+	return n, nil
 }
 
 func newSegmentCache(source Source) *segmentCache {

@@ -46,12 +46,8 @@ func (w *fileWriter) write(m *protocol.XLogData, from *openSegment, offset int64
 	if from.file == nil || n < minSendfile {
 		return copyWriter{w.c}.write(m, from, offset, n)
 	}
-	st, err := from.file.Stat()
-	if err != nil {
-		return &shortRead{0, n, err}
-	}
-	if have := st.Size() - offset; have < int64(n) {
-		return &shortRead{int(max(have, 0)), n, nil}
+	if have, err := from.has(offset, n); have < n {
+		return &shortRead{have, n, err}
 	}
 	if w.c.broken != nil {
 		return w.c.broken
@@ -68,7 +64,8 @@ const minSendfile = 16 << 10
 
 var errFileShrunk = errors.New("the segment has shrunk while it was sent")
 
-// send writes the header and n bytes of the file. It waits for the client as often as needed.
+// send writes the header and n bytes of the file. It waits for the client as often as needed. This is one function because
+// it is one state: what is left of both, kept from one call of the closure to the next.
 func (w *fileWriter) send(file int, offset int64, n int) error {
 	head := w.head
 	var failed error

@@ -93,6 +93,10 @@ func (s *stream) run(ctx context.Context) error {
 	if err := s.enterCopy(); err != nil {
 		return err
 	}
+	// From here on only the goroutine of replies says when the client is gone.
+	if s.c.tcp.SetWriteDeadline(time.Time{}); s.c.ctx.Err() != nil {
+		return context.Cause(s.c.ctx)
+	}
 	s.out = newWALWriter(s.c)
 	defer s.closeSegment()
 	reading := make(chan struct{})
@@ -222,11 +226,7 @@ func (s *stream) keepalive(requestReply bool) error {
 	if s.doneSending {
 		return nil
 	}
-	payload := m.Append(nil)
-	if err := s.c.put(&pgproto3.CopyData{Data: payload}); err != nil {
-		return err
-	}
-	return s.c.flush()
+	return s.put(&pgproto3.CopyData{Data: m.Append(nil)})
 }
 
 // finishSending ends our side of the COPY.
@@ -235,10 +235,17 @@ func (s *stream) finishSending() error {
 		return nil
 	}
 	s.doneSending = true
-	if err := s.c.put(&pgproto3.CopyDone{}); err != nil {
+	return s.put(&pgproto3.CopyDone{})
+}
+
+// put sends a message.
+func (s *stream) put(msg pgproto3.BackendMessage) error {
+	if err := s.c.put(msg); err != nil {
 		return err
 	}
-	return s.c.flush()
+	out := s.c.out
+	s.c.out = out[:0]
+	return s.c.writeStream(out)
 }
 
 // caughtUp is called when all there is has been sent.

@@ -397,6 +397,28 @@ func TestStreamAsksAndEndsASilentClient(t *testing.T) {
 	waitFor(t, "nobody", func() bool { return len(s.Replication()) == 0 })
 }
 
+// What was sent long ago does not bound what is sent now.
+func TestStreamGoesOnAfterARest(t *testing.T) {
+	t.Parallel()
+	source, start, _ := testLog(1000)
+	s := serve(t, Config{Source: source, SenderTimeout: 300 * time.Millisecond})
+	c, _, err := replicate(t, s, protocol.StartReplication{Start: start})
+	require.NoError(t, err)
+	for range 4 {
+		next(t, c, protocol.TagKeepalive)
+		status(t, c, start, false)
+	}
+	time.Sleep(100 * time.Millisecond)
+	source.Append(noise(300_000))
+	for end := start.Add(301_000); ; {
+		var m protocol.XLogData
+		require.NoError(t, m.Decode(next(t, c, protocol.TagXLogData)))
+		if m.Start.Add(len(m.Data)) == end {
+			break
+		}
+	}
+}
+
 // A client that reads nothing, and says nothing, is ended even though the sender waits for it.
 func TestStreamEndsAStalledClient(t *testing.T) {
 	t.Parallel()
