@@ -30,7 +30,12 @@ const (
 	tick     = 20 * time.Millisecond
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childVar); dir != "" {
+		os.Exit(childMain(dir))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // initStandby makes a standby of a server, in a directory that the servers' user can reach.
 func initStandby(t *testing.T, primary *pgserver.Server, change func(*standby.InitConfig)) standby.Snapshot {
