@@ -5,6 +5,7 @@ package standby_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -36,6 +37,10 @@ const childVar = "WALMIRROR_STANDBY_CHILD"
 func childMain(dir string) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // ends when the test does
+		cancel()
+	}()
 	var failed atomic.Bool
 	s, err := standby.New(standby.Config{
 		Dir: dir, Backoff: walreceiver.Backoff{Min: 20 * time.Millisecond, Max: 100 * time.Millisecond},
@@ -110,6 +115,8 @@ func (k *killed) start(t *testing.T) {
 	k.child = exec.Command(program)
 	k.child.Env = append(os.Environ(), childVar+"="+k.dir)
 	k.child.Stderr = k.log
+	_, err = k.child.StdinPipe()
+	require.NoError(t, err)
 	require.NoError(t, k.child.Start())
 }
 
