@@ -4,7 +4,6 @@ package walsender
 
 import (
 	"io"
-	"runtime"
 	"strconv"
 	"strings"
 
@@ -17,7 +16,7 @@ import (
 type compression struct {
 	method  string // gzip, lz4, zstd, or empty
 	level   int    // 0 is the method's default
-	workers int
+	workers int    // is taken, and has no effect
 	long    bool
 }
 
@@ -162,9 +161,10 @@ func lz4Level(level int) lz4.CompressionLevel {
 // zstdWindow is the window of long-distance mode: more is not taken by clients that are not asked to.
 const zstdWindow = 1 << 27
 
+// zstdOptions has nothing of workers: with more than one the library writes from goroutines of its own, and the stream to the
+// client belongs to the session's.
 func (c *compression) zstdOptions() []zstd.EOption {
-	workers := max(1, min(c.workers, runtime.GOMAXPROCS(0)))
-	options := []zstd.EOption{zstd.WithEncoderConcurrency(workers)}
+	options := []zstd.EOption{zstd.WithEncoderConcurrency(1)}
 	if c.level != 0 {
 		options = append(options, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(c.level)))
 	}
