@@ -241,7 +241,7 @@ func (c *visible) digest(t *testing.T, s *pgserver.Server, database string) {
 }
 
 // checkSound lets PostgreSQL's own tools look at a server, and stops it. The client tools are those of one version:
-// pg_checksums 15 reads the control files of 13 to 16, and pg_amcheck 15 needs the amcheck of 14.
+// pg_checksums 15 knows the tablespaces of its own version, and pg_amcheck 15 needs the amcheck of 14.
 func checkSound(t *testing.T, s *pgserver.Server) {
 	if s.Major >= 14 {
 		began := time.Now()
@@ -257,7 +257,7 @@ func checkSound(t *testing.T, s *pgserver.Server) {
 		t.Logf("amcheck is clean for %s indexes", n)
 	}
 	require.NoError(t, s.Stop(pgserver.Fast))
-	if s.Major < 13 || s.Major > 16 {
+	if s.Major != pgserver.DefaultMajor {
 		return
 	}
 	out, err := s.Command(t.Context(), "pg_checksums", "--check", "-D", s.DataDir).CombinedOutput()
