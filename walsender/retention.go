@@ -58,7 +58,9 @@ func (r *retention) oldest(end, slots xlog.LSN, limit xlog.SegmentNumber) xlog.S
 	current := r.size.Number(end)
 	first := current
 	if slots != 0 && slots < end {
-		first = r.size.Number(slots)
+		// One more than PostgreSQL keeps: a standby that comes back asks for the segment in which the record begins that
+		// it has in part, and may have confirmed the segment after it.
+		first = max(r.size.Number(slots), 1) - 1
 		if most := r.segments(r.cfg.SlotMaxSize); r.cfg.SlotMaxSize > 0 && current-first > most {
 			first = current - most
 		}
