@@ -121,6 +121,10 @@ const definitions = `
 // define runs definitions until ctx ends.
 func (l *killLoad) define(ctx context.Context, conn *pgx.Conn) {
 	defer conn.Close(context.WithoutCancel(ctx))
+	// A prepared transaction of the others may hold a catalog that REINDEX waits for, and its session may wait for REINDEX.
+	if _, err := conn.Exec(ctx, "SET lock_timeout = '1s'"); err != nil {
+		return
+	}
 	for n := 1; ctx.Err() == nil; n++ {
 		text := strings.NewReplacer("#", strconv.Itoa(n), "@", strconv.Itoa(n-1)).Replace(definitions)
 		for _, sql := range splitStatements(text) {
