@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,8 +16,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/walmirror/walmirror/bench/pgreplay"
 	"github.com/walmirror/walmirror/bench/pgserver"
 	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/pgdata"
 )
 
 // ddlScript is a short transaction as schema migrations and temporary structures make them, for pgbench.
@@ -97,7 +98,8 @@ func (load redoLoad) measure(ctx context.Context, b *bench) ([]figure, string, e
 
 // redoBase is a data directory at rest with the WAL that came after it.
 type redoBase struct {
-	dir        string // holds base, the copy without pg_wal's segments, and wal
+	pgreplay.Source
+	dir        string // holds both
 	start, end xlog.LSN
 }
 
@@ -123,13 +125,8 @@ func (load redoLoad) write(ctx context.Context, b *bench) (_ *redoBase, err erro
 			return nil, err
 		}
 	}
-	if err := s.Stop(pgserver.Fast); err != nil {
-		return nil, err
-	}
-	if err := copyTree(s.DataDir, filepath.Join(base.dir, "base"), false); err != nil {
-		return nil, err
-	}
-	if err := s.Start(); err != nil {
+	base.Source = pgreplay.Source{Major: b.major, Base: filepath.Join(base.dir, "base"), WAL: filepath.Join(base.dir, "wal")}
+	if err := pgreplay.ColdCopy(s, base.Base); err != nil {
 		return nil, err
 	}
 	if base.start, err = queryLSN(ctx, s, "SELECT pg_current_wal_flush_lsn()"); err != nil {
@@ -146,7 +143,7 @@ func (load redoLoad) write(ctx context.Context, b *bench) (_ *redoBase, err erro
 	if err := s.Stop(pgserver.Fast); err != nil {
 		return nil, err
 	}
-	return base, copyTree(filepath.Join(s.DataDir, "pg_wal"), filepath.Join(base.dir, "wal"), false)
+	return base, os.Rename(filepath.Join(s.DataDir, pgdata.WALDir), base.WAL)
 }
 
 func pgbench(ctx context.Context, s *pgserver.Server, args []string, script string) error {
@@ -164,22 +161,6 @@ func pgbench(ctx context.Context, s *pgserver.Server, args []string, script stri
 	return nil
 }
 
-// clone makes a data directory of the base, with the WAL linked into it.
-func (base *redoBase) clone(name string) (string, error) {
-	dir := filepath.Join(base.dir, name)
-	if err := copyTree(filepath.Join(base.dir, "base"), dir, false); err != nil {
-		return "", err
-	}
-	wal := filepath.Join(dir, "pg_wal")
-	if err := os.RemoveAll(wal); err != nil {
-		return "", err
-	}
-	if err := copyTree(filepath.Join(base.dir, "wal"), wal, true); err != nil {
-		return "", err
-	}
-	return dir, pgserver.Chown(dir)
-}
-
 // replayed is what a replay took.
 type replayed struct {
 	redo time.Duration // from the first record to the last
@@ -193,12 +174,12 @@ var redoDonePattern = regexp.MustCompile(
 
 // theirs lets a server recover from the WAL, as from an archive.
 func (base *redoBase) theirs(ctx context.Context, b *bench, name string) (replayed, error) {
-	dir, err := base.clone(name)
-	if err != nil {
+	dir := filepath.Join(base.dir, name)
+	defer os.RemoveAll(dir)
+	if err := base.Copy(dir); err != nil {
 		return replayed{}, err
 	}
-	defer os.RemoveAll(dir)
-	if err := os.WriteFile(filepath.Join(dir, "recovery.signal"), nil, 0o600); err != nil {
+	if err := os.Rename(filepath.Join(dir, "standby.signal"), filepath.Join(dir, "recovery.signal")); err != nil {
 		return replayed{}, err
 	}
 	began := time.Now()
@@ -246,11 +227,11 @@ func waitRecovered(ctx context.Context, s *pgserver.Server) (string, error) {
 
 // ours replays with the standby program.
 func (base *redoBase) ours(ctx context.Context, b *bench, name string) (replayed, error) {
-	dir, err := base.clone(name)
-	if err != nil {
+	dir := filepath.Join(base.dir, name)
+	defer os.RemoveAll(dir)
+	if err := base.Copy(dir); err != nil {
 		return replayed{}, err
 	}
-	defer os.RemoveAll(dir)
 	var text bytes.Buffer
 	cmd := exec.CommandContext(ctx, b.program("standby"), "replay", "-D", dir, "--cache", strconv.Itoa(redoCache>>20)+"M", "--json")
 	u, err := measureCommand(cmd, &text)
@@ -268,31 +249,4 @@ func (base *redoBase) ours(ctx context.Context, b *bench, name string) (replayed
 		return replayed{}, fmt.Errorf("replayed to %s, not to %s", said.End, base.end)
 	}
 	return replayed{redo: time.Duration(said.Seconds * 1e9), cpu: u.cpu, wall: u.wall, peak: u.peak}, nil
-}
-
-// copyTree copies a directory; with link, its regular files become further names of the same files.
-func copyTree(from, to string, link bool) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, rel)
-		switch {
-		case d.IsDir():
-			return os.MkdirAll(target, 0o700)
-		case !d.Type().IsRegular():
-			return nil
-		case link:
-			return os.Link(path, target)
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(target, content, 0o600)
-	})
 }

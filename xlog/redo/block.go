@@ -21,6 +21,9 @@ const (
 	notFound                // BLK_NOTFOUND: the block does not exist; it must be dropped or truncated later
 )
 
+// invalidBlock is InvalidBlockNumber.
+const invalidBlock uint32 = 0xFFFFFFFF
+
 var errNoBlock = errors.New("the record has no such block reference")
 
 // block finds the block of reference id, and restores it where the record has its image

@@ -125,7 +125,7 @@ func setBrinSummary(page bufpage.Page, pagesPerRange, heapBlock, block uint32, o
 		return errors.New("ranges of no pages")
 	}
 	i := heapBlock / pagesPerRange % uint32(len(items)/itemPointerSize)
-	putItemPointer(items[itemPointerSize*i:], block, off)
+	bufpage.TID{Block: block, Offset: off}.Put(items[itemPointerSize*i:])
 	return nil
 }
 

@@ -20,7 +20,7 @@ const (
 const (
 	indexTupleHeader = bufpage.IndexHeaderSize
 	maxIndexTuple    = 0x1FFF // bytes, INDEX_SIZE_MASK
-	itemPointerSize  = 6      // of ItemPointerData
+	itemPointerSize  = bufpage.TIDSize
 )
 
 // btreeItem is item off of a page.

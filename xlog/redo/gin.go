@@ -96,7 +96,7 @@ func ginInsertEntry(page bufpage.Page, p *rmgr.GinInsert) error {
 		if len(item) < itemPointerSize {
 			return fmt.Errorf("no tuple %d", off)
 		}
-		putItemPointer(item, p.RightChild, 0)
+		bufpage.TID{Block: p.RightChild}.Put(item)
 	}
 	if p.IsDelete {
 		if err := page.IndexDelete(off); err != nil {

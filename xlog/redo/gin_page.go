@@ -92,7 +92,7 @@ func ginInsertPostingItem(page bufpage.Page, p *rmgr.GinInsert) error {
 	putBlockID(area[at:], p.RightChild)
 	copy(area[at+ginPostingItemSize:], area[at:end])
 	putBlockID(area[at:], p.Child)
-	putItemPointer(area[at+4:], p.Key.Block, p.Key.Offset)
+	bufpage.TID{Block: p.Key.Block, Offset: p.Key.Offset}.Put(area[at+4:])
 	o.setMaxOff(n + 1)
 	page.SetLower(ginDataStart + end + ginPostingItemSize)
 	return nil
@@ -123,4 +123,10 @@ func setGinLeaf(page bufpage.Page, lists []byte) error {
 	copy(area, lists)
 	page.SetLower(ginDataStart + len(lists))
 	return nil
+}
+
+// putBlockID writes a BlockIdData, 4 bytes: the upper half of the number comes first.
+func putBlockID(b []byte, block uint32) {
+	binary.LittleEndian.PutUint16(b, uint16(block>>16))
+	binary.LittleEndian.PutUint16(b[2:], uint16(block))
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"github.com/walmirror/walmirror/xlog/bufpage"
 	"github.com/walmirror/walmirror/xlog/rmgr"
 )
 
@@ -38,11 +39,11 @@ func nextGinPosting(lists []byte) (list, rest []byte, err error) {
 }
 
 func ginItemNumber(pointer []byte) (uint64, error) {
-	block, off := getItemPointer(pointer)
-	if off>>ginOffsetBits != 0 {
+	t := bufpage.GetTID(pointer)
+	if t.Offset>>ginOffsetBits != 0 {
 		return 0, errPosting
 	}
-	return uint64(block)<<ginOffsetBits | uint64(off), nil
+	return uint64(t.Block)<<ginOffsetBits | uint64(t.Offset), nil
 }
 
 // appendGinItems appends the items of a list to dst.
@@ -83,7 +84,7 @@ func ginVarbyte(b []byte) (v uint64, n int) {
 func appendGinPosting(dst []byte, items []uint64) ([]byte, error) {
 	start, last := len(dst), items[0]
 	var head [ginPostingHeader]byte
-	putItemPointer(head[:], uint32(last>>ginOffsetBits), uint16(last&(1<<ginOffsetBits-1)))
+	bufpage.TID{Block: uint32(last >> ginOffsetBits), Offset: uint16(last & (1<<ginOffsetBits - 1))}.Put(head[:])
 	dst = append(dst, head[:]...)
 	for _, v := range items[1:] {
 		if v <= last {

@@ -35,7 +35,7 @@ func ginListOf(t testing.TB, items ...uint64) []byte {
 func ginPointers(items ...uint64) (list rmgr.ItemPointers) {
 	for _, v := range items {
 		var b [itemPointerSize]byte
-		putItemPointer(b[:], uint32(v>>ginOffsetBits), uint16(v&(1<<ginOffsetBits-1)))
+		bufpage.TID{Block: uint32(v >> ginOffsetBits), Offset: uint16(v & (1<<ginOffsetBits - 1))}.Put(b[:])
 		list = append(list, b[:]...)
 	}
 	return list

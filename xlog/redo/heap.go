@@ -66,19 +66,22 @@ func (r *Redo) heapBlock(id uint8, init bool) (*pgdata.Buffer, action, error) {
 	return buf, needsRedo, nil
 }
 
+// insertBlock finds the block that a record inserts into, after the visibility map was told of it.
+func (r *Redo) insertBlock(flags uint8, init bool) (*xlog.BlockRef, *pgdata.Buffer, action, error) {
+	ref, err := r.heapRef(0)
+	if err == nil && flags&insertAllVisibleCleared != 0 {
+		err = r.clearVisible(ref.Rel, ref.Block, vmValidBits)
+	}
+	if err != nil {
+		return nil, nil, notFound, err
+	}
+	buf, act, err := r.heapBlock(0, init)
+	return ref, buf, act, err
+}
+
 // heapInsert is heap_xlog_insert.
 func (r *Redo) heapInsert(p *rmgr.HeapInsert) error {
-	ref, err := r.heapRef(0)
-	if err != nil {
-		return err
-	}
-	cleared := p.Flags&insertAllVisibleCleared != 0
-	if cleared {
-		if err := r.clearVisible(ref.Rel, ref.Block, vmValidBits); err != nil {
-			return err
-		}
-	}
-	buf, act, err := r.heapBlock(0, p.Init)
+	ref, buf, act, err := r.insertBlock(p.Flags, p.Init)
 	if err != nil || act != needsRedo {
 		return err
 	}
@@ -86,7 +89,7 @@ func (r *Redo) heapInsert(p *rmgr.HeapInsert) error {
 		return r.pageError(buf, err)
 	}
 	free := buf.Page.HeapFreeSpace()
-	if cleared {
+	if p.Flags&insertAllVisibleCleared != 0 {
 		setAllVisible(buf.Page, false)
 	}
 	r.changed(buf)

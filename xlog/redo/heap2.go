@@ -38,17 +38,7 @@ func (r *Redo) heap2(p rmgr.Payload) error {
 
 // heapMultiInsert is heap_xlog_multi_insert.
 func (r *Redo) heapMultiInsert(p *rmgr.HeapMultiInsert) error {
-	ref, err := r.heapRef(0)
-	if err != nil {
-		return err
-	}
-	cleared := p.Flags&insertAllVisibleCleared != 0
-	if cleared {
-		if err := r.clearVisible(ref.Rel, ref.Block, vmValidBits); err != nil {
-			return err
-		}
-	}
-	buf, act, err := r.heapBlock(0, p.Init)
+	ref, buf, act, err := r.insertBlock(p.Flags, p.Init)
 	if err != nil || act != needsRedo {
 		return err
 	}
@@ -56,7 +46,7 @@ func (r *Redo) heapMultiInsert(p *rmgr.HeapMultiInsert) error {
 		return r.pageError(buf, err)
 	}
 	free := buf.Page.HeapFreeSpace()
-	if cleared {
+	if p.Flags&insertAllVisibleCleared != 0 {
 		setAllVisible(buf.Page, false)
 	}
 	if p.Flags&insertAllFrozenSet != 0 {

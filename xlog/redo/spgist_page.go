@@ -133,7 +133,7 @@ func spgistDeadTuple(state, block uint32, off uint16, xid uint32) (t [spgistDead
 	if state != spgistRedirect {
 		block, off, xid = invalidBlock, 0, 0
 	}
-	putItemPointer(t[6:], block, off)
+	bufpage.TID{Block: block, Offset: off}.Put(t[6:])
 	binary.LittleEndian.PutUint32(t[12:], xid)
 	return t
 }
@@ -198,7 +198,7 @@ func spgistLink(page bufpage.Page, tuple, node uint16, block uint32, off uint16)
 	nodes, at := uint16(head>>3&0x1FFF), spgistInnerHeader+int(head>>16)
 	for i := uint16(0); i < nodes && at+indexTupleHeader <= len(item); i++ {
 		if i == node {
-			putItemPointer(item[at:], block, off)
+			bufpage.TID{Block: block, Offset: off}.Put(item[at:])
 			return nil
 		}
 		at += int(binary.LittleEndian.Uint16(item[at+6:]) & 0x1FFF)

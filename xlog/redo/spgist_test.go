@@ -21,7 +21,7 @@ func spgistInner(n int) []byte {
 	for i := range n {
 		size := 8 + 8*(i%2)
 		node := make([]byte, size)
-		putItemPointer(node, invalidBlock, 0)
+		bufpage.TID{Block: invalidBlock}.Put(node)
 		binary.LittleEndian.PutUint16(node[6:], uint16(size))
 		t = append(t, node...)
 	}

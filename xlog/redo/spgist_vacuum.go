@@ -93,7 +93,7 @@ func spgistEndRedirect(page bufpage.Page, off int) error {
 		return err
 	}
 	binary.LittleEndian.PutUint32(tuple, binary.LittleEndian.Uint32(tuple)&^3|spgistPlaceholder)
-	putItemPointer(tuple[6:], invalidBlock, 0)
+	bufpage.TID{Block: invalidBlock}.Put(tuple[6:])
 	return nil
 }
 
