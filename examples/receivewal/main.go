@@ -22,12 +22,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"runtime/debug"
-	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/walmirror/walmirror/examples/internal/cli"
 )
 
 const (
@@ -35,13 +33,7 @@ const (
 	exitFailure = 1
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { cli.Main(run) }
 
 // run is the program: it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -76,7 +68,7 @@ Exit codes: 0 when it was interrupted or reached the end position, 1 otherwise.`
 		Example: `  receivewal -d 'host=db1 user=replicator' --slot archive --create-slot --if-not-exists
   receivewal -d 'host=db1 user=replicator' --slot archive -D /srv/archive --compress gzip:6 -v
   receivewal -h db1 -U replicator -D /srv/archive --endpos 2/3F000000 --no-loop`,
-		Version:       version(),
+		Version:       cli.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 
@@ -98,11 +90,4 @@ Exit codes: 0 when it was interrupted or reached the end position, 1 otherwise.`
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	o.register(cmd.Flags())
 	return cmd
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

@@ -23,12 +23,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"runtime/debug"
-	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/walmirror/walmirror/examples/internal/cli"
 )
 
 const (
@@ -36,13 +34,7 @@ const (
 	exitFailure = 1
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { cli.Main(run) }
 
 // run is the program: it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -94,7 +86,7 @@ Exit codes: 0 at the given end of the log or when it was interrupted, 1 otherwis
 		Example: `  waldump -p /srv/data/pg_wal -s 0/3000028 -e 0/4000000
   waldump --stats=record /srv/archive/000000010000000000000003.zst
   waldump -f -p /srv/data -s 0/3000028 --rmgr heap --json`,
-		Version:       version(),
+		Version:       cli.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 
@@ -116,11 +108,4 @@ Exit codes: 0 at the given end of the log or when it was interrupted, 1 otherwis
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{error: err} })
 	o.register(cmd.Flags())
 	return cmd
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
