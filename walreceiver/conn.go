@@ -95,7 +95,7 @@ func connectOnce(ctx context.Context, cfg *pgconn.Config, opts ConnectOptions) (
 	if err != nil {
 		return nil, classifyConnect(connectError(err))
 	}
-	if err := pg.SyncConn(ctx); err != nil {
+	if err := syncConn(ctx, pg); err != nil {
 		pg.Close(ctx)
 		return nil, fmt.Errorf("connect: %w", err)
 	}
@@ -114,6 +114,18 @@ func connectOnce(ctx context.Context, cfg *pgconn.Config, opts ConnectOptions) (
 		c.wire.setTimeouts(opts.Timeout, opts.Timeout)
 	}
 	return c, nil
+}
+
+// syncConn ends whatever pgconn still does on a connection. On a slow one it sends a query, which a walsender refuses,
+// and that answer serves as well as any other.
+func syncConn(ctx context.Context, pg *pgconn.PgConn) error {
+	for {
+		err := pg.SyncConn(ctx)
+		var refused *pgconn.PgError
+		if !errors.As(err, &refused) || refused.Code != "0A000" || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 func newConn(h *pgconn.HijackedConn) *Conn {
