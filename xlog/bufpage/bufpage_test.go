@@ -232,7 +232,7 @@ func slowPGLZ(src []byte, n int) ([]byte, bool) {
 	return out, in == len(src) && len(out) == n
 }
 
-func FuzzLZ4(f *testing.F)  { fuzzLibrary(f, lz4Bytes, decompressLZ4) }
+func FuzzLZ4(f *testing.F)  { fuzzLibrary(f, lz4Bytes, DecompressLZ4) }
 func FuzzZstd(f *testing.F) { fuzzLibrary(f, zstdBytes, decompressZstd) }
 
 func fuzzLibrary(f *testing.F, compress func(testing.TB, []byte) []byte, decompress func(dst, src []byte) error) {

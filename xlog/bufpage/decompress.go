@@ -10,8 +10,8 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// decompressLZ4 fills dst from one LZ4 block.
-func decompressLZ4(dst, src []byte) error {
+// DecompressLZ4 fills dst with the plain text of one LZ4 block, which must have exactly that length.
+func DecompressLZ4(dst, src []byte) error {
 	n, err := lz4.UncompressBlock(src, dst)
 	if err == nil && n != len(dst) {
 		err = errLength

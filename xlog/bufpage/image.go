@@ -69,7 +69,7 @@ func decompress(dst []byte, img *xlog.Image) error {
 	case xlog.PGLZ:
 		return DecompressPGLZ(dst, img.Data)
 	case xlog.LZ4:
-		return decompressLZ4(dst, img.Data)
+		return DecompressLZ4(dst, img.Data)
 	case xlog.Zstd:
 		return decompressZstd(dst, img.Data)
 	}
