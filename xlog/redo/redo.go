@@ -34,6 +34,7 @@ type Redo struct {
 	failed  error // of a record: final, for pages may have been changed in part
 
 	recovery
+	between
 
 	state    *pgdata.Transactions
 	counters Counters
@@ -46,6 +47,8 @@ type Redo struct {
 
 	scratch scratch
 	check   consistencyCheck
+
+	observer Observer // may be nil
 }
 
 // rmgrs applies the records of a resource manager.
@@ -103,11 +106,13 @@ func (r *Redo) decode(rec *xlog.Record) (rmgr.Payload, error) {
 }
 
 func (r *Redo) applyDecoded(payload rmgr.Payload) error {
+	r.between.Lock()
+	defer r.between.Unlock()
 	r.store.Begin()
 	if r.failed != nil {
 		return r.failed
 	}
-	if err := r.apply(payload); err != nil {
+	if err := r.observed(payload); err != nil {
 		r.failed = r.fail(err)
 		return r.failed
 	}
