@@ -8,19 +8,21 @@ import (
 	"sync/atomic"
 )
 
-// Gate pauses a replay and lets it go on (pg_wal_replay_pause and pg_wal_replay_resume). The zero Gate is open. Its methods
-// may be called from any goroutine.
+// Gate pauses a replay and lets it go on (pg_wal_replay_pause and pg_wal_replay_resume), and ends its delays. The zero Gate
+// is open. Its methods may be called from any goroutine.
 type Gate struct {
 	closed atomic.Bool
 	mu     sync.Mutex
 	open   chan struct{} // closed by Resume; nil while the gate is open
+	hurry  chan struct{} // closed by Hurry; nil: nobody has looked yet
+	gone   bool          // hurry is closed
 }
 
 // Pause stops replay before the next record.
 func (g *Gate) Pause() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.open == nil {
+	if g.open == nil && !g.gone {
 		g.open = make(chan struct{})
 		g.closed.Store(true)
 	}
@@ -35,6 +37,31 @@ func (g *Gate) Resume() {
 		g.open = nil
 		g.closed.Store(false)
 	}
+}
+
+// Hurry lets replay go on without any pause or delay from now on, as the order to promote does.
+func (g *Gate) Hurry() {
+	g.Resume()
+	hurry := g.hurried()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.gone {
+		g.gone = true
+		close(hurry)
+	}
+}
+
+// hurried is closed by Hurry. That of a nil Gate never is.
+func (g *Gate) hurried() chan struct{} {
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.hurry == nil {
+		g.hurry = make(chan struct{})
+	}
+	return g.hurry
 }
 
 // Paused tells whether replay is to pause.
