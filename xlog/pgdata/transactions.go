@@ -38,6 +38,22 @@ type Transactions struct {
 // transactions that are no more, or not yet, are removed (restoreTwoPhaseData in
 // src/backend/access/transam/twophase.c), and the file for the next times of commits is made (StartupCommitTs).
 func OpenTransactions(cfg TransactionsConfig) (*Transactions, error) {
+	t, err := newTransactions(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.start(cfg); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// ReadTransactions is for one who only asks what Commits and MultiXacts know of a directory at rest. Nothing is changed.
+func ReadTransactions(dir *DataDir) (*Transactions, error) {
+	return newTransactions(TransactionsConfig{Dir: dir})
+}
+
+func newTransactions(cfg TransactionsConfig) (*Transactions, error) {
 	if cfg.Dialect == nil {
 		cfg.Dialect = cfg.Dir.Dialect
 	}
@@ -61,13 +77,7 @@ func OpenTransactions(cfg TransactionsConfig) (*Transactions, error) {
 	t.CommitTimes.init(open, cfg.Dialect)
 	t.Distributed.init(open, cfg.Dialect)
 	t.Prepared.init(cfg, perm)
-	if err := t.Origins.init(cfg, perm); err != nil {
-		return nil, err
-	}
-	if err := t.start(cfg); err != nil {
-		return nil, err
-	}
-	return t, nil
+	return t, t.Origins.init(cfg, perm)
 }
 
 func (t *Transactions) start(cfg TransactionsConfig) error {

@@ -153,4 +153,13 @@ func (r *Redo) Control() pgdata.ControlFile { return r.control }
 func (r *Redo) CacheStats() pgdata.StoreStats { return r.store.Stats() }
 
 // Close lets go of the store without writing anything: what was not flushed is redone the next time. See Shutdown.
-func (r *Redo) Close() error { return r.store.Close() }
+func (r *Redo) Close() error {
+	r.between.Lock()
+	defer r.between.Unlock()
+	return r.close()
+}
+
+func (r *Redo) close() error {
+	r.between.closed = true
+	return r.store.Close()
+}

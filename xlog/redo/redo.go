@@ -34,7 +34,7 @@ type Redo struct {
 	failed  error // of a record: final, for pages may have been changed in part
 
 	recovery
-	between
+	between between
 
 	state    *pgdata.Transactions
 	counters Counters

@@ -56,15 +56,21 @@ func (r *Redo) KeepFrom() xlog.LSN { return r.control.CheckPointCopy.Redo }
 // Restartpoint writes everything that was changed to disk, and moves the place from which recovery would begin to the last
 // checkpoint that was replayed (CreateRestartPoint in src/backend/access/transam/xlog.c). Without a new one it only makes
 // recovery go at least to the present position.
-func (r *Redo) Restartpoint() error { return r.restartpoint(false) }
+func (r *Redo) Restartpoint() error {
+	r.between.Lock()
+	defer r.between.Unlock()
+	return r.restartpoint(false)
+}
 
 // Shutdown is a Restartpoint after which the control file says that the directory is shut down in recovery. Then it closes
 // the Redo.
 func (r *Redo) Shutdown() error {
+	r.between.Lock()
+	defer r.between.Unlock()
 	if err := r.restartpoint(true); err != nil {
 		return err
 	}
-	return r.Close()
+	return r.close()
 }
 
 func (r *Redo) restartpoint(shutdown bool) error {
@@ -99,7 +105,11 @@ func (r *Redo) writeEverything(shutdown bool) error {
 }
 
 // Flush writes everything that was changed to disk and leaves the place from which recovery would begin.
-func (r *Redo) Flush() error { return r.flushAll(r.control.CheckPointCopy.Redo) }
+func (r *Redo) Flush() error {
+	r.between.Lock()
+	defer r.between.Unlock()
+	return r.flushAll(r.control.CheckPointCopy.Redo)
+}
 
 // stayAtCheckPoint is a restartpoint without a new checkpoint. In crash recovery the state stays: what is in pg_wal must be
 // replayed to its end.
