@@ -7,8 +7,10 @@
 //	go run ./bench receive    a backlog of WAL, against pg_receivewal
 //	go run ./bench send       the same backlog sent, against PostgreSQL's walsender
 //	go run ./bench sync       synchronous commits, against pg_receivewal --synchronous
+//	go run ./bench commit     commits that wait for a standby of our sender: histogram
 //	go run ./bench redo       WAL replayed into pages, against PostgreSQL's startup process
 //	go run ./bench decode     WAL to statistics and text, against pg_waldump
+//	go run ./bench activate   from the order to take over until connections are accepted, against pg_ctl promote
 package main
 
 import (
@@ -30,6 +32,7 @@ type options struct {
 	runs  int
 	size  int64 // bytes of WAL
 	secs  int   // of commits in each run
+	load  string
 	json  string
 }
 
@@ -46,6 +49,7 @@ var benchmarks = []benchmark{
 	{"commit", "commits that wait in syncrep for a standby of our sender, pg_receivewal or ours: histogram", commit},
 	{"redo", "replay WAL into pages, against the startup process", redoWAL},
 	{"decode", "decode WAL to statistics and to text, against pg_waldump", decode},
+	{"activate", "take over with a backlog of log to replay, against pg_ctl promote", activate},
 }
 
 func main() {
@@ -85,8 +89,9 @@ func newRoot() *cobra.Command {
 	fl.IntVar(&opts.major, "major", 15, "major version of the server and of the tools")
 	fl.IntVar(&opts.runs, "runs", 5, "runs of each program")
 	opts.size = 1 << 30
-	fl.Var((*byteSize)(&opts.size), "size", "receive, send, redo, decode: amount of WAL, with suffix M or G")
+	fl.Var((*byteSize)(&opts.size), "size", "receive, send, redo, decode, activate: amount of WAL, with suffix M or G")
 	fl.IntVar(&opts.secs, "seconds", 5, "sync, commit: length of each run")
+	fl.StringVar(&opts.load, "load", "", "redo: only this load, ddl or pgbench")
 	fl.StringVar(&opts.json, "json", "", "write the figures to this file too")
 	return root
 }
