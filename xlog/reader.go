@@ -65,6 +65,8 @@ type Reader struct {
 	win    []byte
 	winLSN LSN // position of win[0]
 	buf    []byte
+	single bool // read no further than one window without being told to (ReadAhead)
+	spent  bool // that window has been read
 
 	// Where reading is. pos is the next byte to look at; it may lie beyond the window.
 	pos     LSN
@@ -366,7 +368,7 @@ func (r *Reader) pass() {
 
 // more gets the bytes at pos.
 func (r *Reader) more() error {
-	if r.src == nil {
+	if r.src == nil || r.spent {
 		return ErrNeedMore
 	}
 	base := r.pos &^ (r.page - 1)
@@ -375,6 +377,7 @@ func (r *Reader) more() error {
 	if n < 0 || n > len(r.buf) {
 		n, err = 0, errors.New("the source returned an impossible count")
 	}
+	r.spent = r.single
 	if r.win, r.winLSN = r.buf[:n], base; r.pos < base+LSN(n) {
 		return r.checkSegment(base)
 	}
