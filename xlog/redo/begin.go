@@ -122,7 +122,7 @@ func (r *Redo) readRecord(lsn xlog.LSN) (*xlog.Record, error) {
 	if !lsn.Valid() {
 		return nil, fmt.Errorf("%w: invalid position", ErrBegin)
 	}
-	rec, err := r.newReader(lsn).Next()
+	rec, err := xlog.NewReader(r.readerConfig(lsn)).Next()
 	if errors.Is(err, xlog.ErrZeroed) || errors.Is(err, xlog.ErrTorn) {
 		return nil, fmt.Errorf("%w: %w", ErrNoCheckpoint, err)
 	}
@@ -135,11 +135,11 @@ func (r *Redo) readRecord(lsn xlog.LSN) (*xlog.Record, error) {
 	return rec, nil
 }
 
-func (r *Redo) newReader(at xlog.LSN) *xlog.Reader {
-	return xlog.NewReader(xlog.ReaderConfig{
+func (r *Redo) readerConfig(at xlog.LSN) xlog.ReaderConfig {
+	return xlog.ReaderConfig{
 		Dialect: r.dialect, SegmentSize: r.dir.SegmentSize, SystemID: r.dir.SystemID,
 		History: r.history, Source: r.wal, Start: at,
-	})
+	}
 }
 
 // check looks whether the checkpoint makes sense.

@@ -68,7 +68,7 @@ func openConsistency(t *testing.T, cfg Config) *consistencyRun {
 	require.NoError(t, err)
 	r.CheckConsistency(true)
 	return &consistencyRun{
-		Redo: r, reader: r.newReader(r.end), equal: map[string]uint64{}, none: map[string]uint64{},
+		Redo: r, reader: xlog.NewReader(r.readerConfig(r.end)), equal: map[string]uint64{}, none: map[string]uint64{},
 		unequal: map[string][]error{},
 	}
 }

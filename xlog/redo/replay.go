@@ -45,7 +45,9 @@ func (r *Redo) Replay(ctx context.Context, cfg ReplayConfig) (Stop, error) {
 	if err := cfg.Target.validate(); err != nil {
 		return Stop{}, err
 	}
-	p := replay{r: r, cfg: cfg, ctx: ctx, reader: r.newReader(r.end), target: cfg.Target.String() != ""}
+	p := replay{r: r, cfg: cfg, ctx: ctx, target: cfg.Target.String() != ""}
+	p.read()
+	defer func() { p.reader.Close() }()
 	for {
 		stop, err := p.next()
 		if err != nil || stop != nil {
@@ -59,11 +61,14 @@ type replay struct {
 	r      *Redo
 	cfg    ReplayConfig
 	ctx    context.Context
-	reader *xlog.Reader
+	reader *xlog.ReadAhead
 	target bool // there is one
 
 	applied uint64 // records
 }
+
+// read begins to read where replay is.
+func (p *replay) read() { p.reader = xlog.NewReadAhead(p.r.readerConfig(p.r.end)) }
 
 // next applies a record; Stop is nil while there is more to do.
 func (p *replay) next() (*Stop, error) {
@@ -127,15 +132,13 @@ func (p *replay) logEnds(err error) (*Stop, error) {
 	if !errors.As(err, &end) || errors.Is(err, xlog.ErrIO) {
 		return nil, err
 	}
-	if err := p.r.enterArchiveRecovery(); err != nil {
-		return nil, err
-	}
-	switched, err := p.r.Rescan()
+	switched, err := p.r.look()
 	switch {
 	case err != nil:
 		return nil, err
 	case switched:
-		p.reader = p.r.newReader(p.r.end)
+		p.reader.Close()
+		p.read()
 		return nil, nil
 	case p.cfg.Wait == nil:
 		return &Stop{End: end}, nil
@@ -144,6 +147,16 @@ func (p *replay) logEnds(err error) (*Stop, error) {
 		return nil, err
 	}
 	return nil, p.cfg.Wait(p.ctx, end)
+}
+
+// look looks for a newer timeline where the log ends.
+func (r *Redo) look() (switched bool, err error) {
+	r.between.Lock()
+	defer r.between.Unlock()
+	if err := r.enterArchiveRecovery(); err != nil {
+		return false, err
+	}
+	return r.Rescan()
 }
 
 // maybeRestart makes a restartpoint if it is time for one.
@@ -175,6 +188,8 @@ func (p *replay) delay(rec *xlog.Record, payload rmgr.Payload) error {
 	select {
 	case <-timer.C:
 		return p.cfg.Gate.pass(p.ctx)
+	case <-p.cfg.Gate.hurried():
+		return nil
 	case <-p.ctx.Done():
 		return context.Cause(p.ctx)
 	}
