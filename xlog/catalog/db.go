@@ -21,6 +21,7 @@ type DB struct {
 	names      map[qualifiedName]uint32
 	namespaces map[uint32]string
 	columns    map[uint32][]Column // of the catalogs, and of other relations that were asked for
+	output     *Output             // made when a text is asked for
 }
 
 type qualifiedName struct {
