@@ -21,7 +21,7 @@ func (r *Relation) Scan(fn func(row *Row) error) error { return r.scan(nil, fn) 
 // transactions that are not over or were undone, or are not yet removed.
 func (r *Relation) ScanVersions(fn func(row *Row, visible bool) error) error {
 	return r.tuples(func(row *Row) error {
-		visible, err := r.cat.visible(row.tuple)
+		visible, err := r.cat.Visible(row.tuple)
 		if err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func (r *Relation) scan(match func(bufpage.HeapTuple) bool, fn func(row *Row) er
 		if match != nil && !match(row.tuple) {
 			return nil
 		}
-		visible, err := r.cat.visible(row.tuple)
+		visible, err := r.cat.Visible(row.tuple)
 		if err != nil || !visible {
 			return err
 		}

@@ -10,10 +10,10 @@ import (
 // firstNormalXID is FirstNormalTransactionId: those before it that are not 0 are always committed.
 const firstNormalXID = 3
 
-// visible tells whether a transaction that begins now would see the tuple (HeapTupleSatisfiesMVCC in
+// Visible tells whether a transaction that begins now would see the tuple (HeapTupleSatisfiesMVCC in
 // src/backend/access/heap/heapam_visibility.c). Between two records of the log a transaction is over if and only if
 // pg_xact says how it ended, and so there need be no list of those in progress.
-func (c *Catalog) visible(t bufpage.HeapTuple) (bool, error) {
+func (c *Catalog) Visible(t bufpage.HeapTuple) (bool, error) {
 	inserted, err := c.inserted(t)
 	if err != nil || !inserted {
 		return false, err
