@@ -44,6 +44,8 @@ type DataDir struct {
 	SegmentSize xlog.SegmentSize
 	Control     *ControlFile
 	Tablespaces []Tablespace // in order of OID
+	// CatalogOnly says that the directory has the catalogs' files and no others (MarkCatalogOnly). No server can start on it.
+	CatalogOnly bool
 
 	fsys vfs.FS
 }
@@ -65,7 +67,7 @@ func Open(fsys vfs.FS, dir string) (*DataDir, error) {
 		return nil, fmt.Errorf("%s: %w", dir, ErrIncomplete)
 	}
 	d := &DataDir{Path: dir, fsys: fsys}
-	if d.Major, err = ReadVersion(fsys, dir); err != nil {
+	if d.Major, d.CatalogOnly, err = readVersion(fsys, dir); err != nil {
 		return nil, err
 	}
 	if d.Control, err = ReadControl(fsys, dir); err != nil {
@@ -104,19 +106,25 @@ func IsIncomplete(fsys vfs.FS, dir string) (bool, error) {
 
 // ReadVersion reads the major version in PG_VERSION (ValidatePgVersion in src/backend/utils/init/miscinit.c).
 func ReadVersion(fsys vfs.FS, dir string) (int, error) {
+	major, _, err := readVersion(fsys, dir)
+	return major, err
+}
+
+func readVersion(fsys vfs.FS, dir string) (major int, catalogOnly bool, err error) {
 	path := filepath.Join(dir, versionName)
 	text, err := readPrefix(fsys, path, 64)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("%w: %w", ErrNotDataDir, err)
+		return 0, false, fmt.Errorf("%w: %w", ErrNotDataDir, err)
 	}
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	major, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	version, catalogOnly := cutCatalogOnly(string(text))
+	major, err = strconv.Atoi(strings.TrimSpace(version))
 	if err != nil || major <= 0 {
-		return 0, fmt.Errorf("%w: %s does not contain valid data: %q", ErrNotDataDir, path, text)
+		return 0, false, fmt.Errorf("%w: %s does not contain valid data: %q", ErrNotDataDir, path, text)
 	}
-	return major, nil
+	return major, catalogOnly, nil
 }
 
 // readTablespaces lists pg_tblspc. Other names than OIDs are left alone, as PostgreSQL does.

@@ -12,8 +12,11 @@ import (
 // ResetUnlogged removes the files of unlogged relations but for their init forks, as the begin of recovery does
 // (ResetUnloggedRelations with UNLOGGED_RELATION_CLEANUP in src/backend/storage/file/reinit.c). It comes before
 // anything else is done by the Store.
-func (s *Store) ResetUnlogged() error {
-	if err := s.resetUnloggedIn(defaultTablespace, filepath.Join(s.dir.Path, "base")); err != nil {
+func (s *Store) ResetUnlogged() error { return s.eachDatabase(s.resetUnloggedOf) }
+
+// eachDatabase calls fn for the directory that each database has in each tablespace, but not for the shared relations.
+func (s *Store) eachDatabase(fn func(*database) error) error {
+	if err := s.eachDatabaseIn(defaultTablespace, filepath.Join(s.dir.Path, "base"), fn); err != nil {
 		return err
 	}
 	spaces, err := readTablespaces(s.dir.fsys, s.dir.Path)
@@ -21,15 +24,15 @@ func (s *Store) ResetUnlogged() error {
 		return err
 	}
 	for _, space := range spaces {
-		if err := s.resetUnloggedIn(space.OID, s.versionPath(space.OID)); err != nil {
+		if err := s.eachDatabaseIn(space.OID, s.versionPath(space.OID), fn); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// resetUnloggedIn does so for the databases in a directory.
-func (s *Store) resetUnloggedIn(tablespace uint32, path string) error {
+// eachDatabaseIn does so for those in a directory.
+func (s *Store) eachDatabaseIn(tablespace uint32, path string, fn func(*database) error) error {
 	entries, err := s.dir.fsys.ReadDir(path)
 	if err != nil {
 		return ignoreNotExist(err)
@@ -43,7 +46,7 @@ func (s *Store) resetUnloggedIn(tablespace uint32, path string) error {
 		if err != nil {
 			return err
 		}
-		if err := s.resetUnloggedOf(db); err != nil {
+		if err := fn(db); err != nil {
 			return err
 		}
 	}
