@@ -108,7 +108,7 @@ func BenchmarkBodyDecode(b *testing.B) {
 		},
 		Main: image[:14],
 	}
-	raw := xlogtest.AppendBody(make([]byte, xlog.RecordHeaderSize), xlog.Postgres15, &body)
+	raw := body.Append(xlog.Postgres15, make([]byte, xlog.RecordHeaderSize))
 	var got xlog.Body
 	b.ReportAllocs()
 	for b.Loop() {

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/xlog"
-	"github.com/walmirror/walmirror/xlog/xlogtest"
 )
 
 // imageInfo is the bimg_info that a dialect has for an image.
@@ -74,7 +73,7 @@ func everything(d *xlog.Dialect) xlog.Body {
 }
 
 func rawRecord(d *xlog.Dialect, b *xlog.Body) []byte {
-	return xlogtest.AppendBody(make([]byte, xlog.RecordHeaderSize), d, b)
+	return b.Append(d, make([]byte, xlog.RecordHeaderSize))
 }
 
 func TestBodyAllDialects(t *testing.T) {

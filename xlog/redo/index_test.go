@@ -27,7 +27,7 @@ func anyRecord(t testing.TB, d *xlog.Dialect) *xlog.Record {
 func setRecord(rec *xlog.Record, id xlog.RmgrID, info uint8, main []byte, blocks []xlog.BlockRef) {
 	rec.Rmgr, rec.Info = id, info
 	head := make([]byte, xlog.RecordHeaderSize)
-	rec.Raw = xlogtest.AppendBody(head, rec.Dialect(), &xlog.Body{Main: main, Blocks: blocks})
+	rec.Raw = (&xlog.Body{Main: main, Blocks: blocks}).Append(rec.Dialect(), head)
 }
 
 // decodeRecord makes a record the one that is redone now, and gives its payload.

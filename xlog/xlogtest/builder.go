@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package xlogtest makes WAL for tests: a Builder that lays records out on pages as a server does, in any dialect,
-// with the rare cases that a real server produces only by luck; and Files, a Source over segments in memory.
+// Package xlogtest makes WAL for tests: a Builder that keeps in memory what an xlog.Writer writes, in any dialect, with
+// the rare cases that a real server produces only by luck; and Files, a Source over segments in memory.
 //
 //	b := xlogtest.NewBuilder(xlog.Postgres15, 1<<20, 0x100000)
 //	lsn := b.Insert(xlogtest.Record{Rmgr: 10, XID: 700, Body: xlog.Body{Main: []byte("hello")}})
 //	b.Switch()
 //	src := b.Files()
 //
-// It is a second, simple account of the format, kept apart from the Reader it tests. Mistakes of the caller panic.
+// Mistakes of the caller panic.
 package xlogtest
 
 import (
@@ -51,7 +51,7 @@ type Builder struct {
 
 	start   xlog.LSN
 	data    []byte
-	prev    xlog.LSN
+	out     *xlog.Writer
 	lost    xlog.LSN // record whose continuation is missing
 	records []Placed
 	history []xlog.Switch
@@ -63,7 +63,26 @@ func NewBuilder(d *xlog.Dialect, size xlog.SegmentSize, start xlog.LSN) *Builder
 	if size.Offset(start) != 0 || start == 0 {
 		panic("xlogtest: a log begins at the start of a segment")
 	}
-	return &Builder{Dialect: d, Size: size, Timeline: 1, start: start, olds: Files{}}
+	b := &Builder{Dialect: d, Size: size, Timeline: 1, start: start, olds: Files{}}
+	b.out = b.writer(b, start, 0)
+	return b
+}
+
+// writer goes on with the log, behind the record at prev.
+func (b *Builder) writer(out xlog.LogSink, start, prev xlog.LSN) *xlog.Writer {
+	w, err := xlog.NewWriter(xlog.WriterConfig{
+		Dialect: b.Dialect, SegmentSize: b.Size, SystemID: SystemID, Timeline: b.Timeline, Start: start, Prev: prev, Out: out,
+	})
+	if err != nil {
+		panic(fmt.Sprintf("xlogtest: %v", err))
+	}
+	return w
+}
+
+// Write implements xlog.LogSink.
+func (b *Builder) Write(_ xlog.LSN, p []byte) error {
+	b.data = append(b.data, p...)
+	return nil
 }
 
 // Pos is where the next byte goes.
@@ -88,66 +107,55 @@ func (b *Builder) Insert(rec Record) xlog.LSN {
 	if b.lost != 0 {
 		panic("xlogtest: after Lose comes Overwrite")
 	}
-	return b.insert(rec, 0)
-}
-
-// insert appends a record; pageInfo is set in the header of the page that it begins, if it does.
-func (b *Builder) insert(rec Record, pageInfo uint16) xlog.LSN {
-	raw := b.encode(rec)
-	if b.pageLeft() == 0 {
-		b.pageHeader(pageInfo, 0)
+	if last := b.out.Last(); last.Timeline != b.Timeline {
+		b.out = b.writer(b, b.Pos(), last.LSN)
 	}
-	p := Placed{LSN: b.Pos(), Raw: raw}
-	b.write(raw)
-	p.Stop = b.Pos()
-	b.pad()
-	p.End = b.Pos()
-	b.prev = p.LSN
-	b.records = append(b.records, p)
-	return p.LSN
+	_, _, err := b.out.Insert(rec.builder())
+	return b.placed(err)
 }
 
-// encode makes the record's bytes, chained to the one before.
-func (b *Builder) encode(rec Record) []byte {
-	h := xlog.RecordHeader{XID: rec.XID, Prev: b.prev, Info: rec.Info, Rmgr: rec.Rmgr}
-	body := AppendBody(nil, b.Dialect, &rec.Body)
-	h.TotalLen = uint32(xlog.RecordHeaderSize + len(body))
-	raw := append(h.Append(nil), body...)
-	binary.LittleEndian.PutUint32(raw[20:], xlog.RecordCRC(raw))
-	return raw
+func (rec *Record) builder() *xlog.RecordBuilder {
+	r := &xlog.RecordBuilder{}
+	r.Begin(rec.Rmgr, rec.Info, rec.XID)
+	r.SetBody(rec.Body)
+	return r
 }
 
-// write lays raw out over as many pages as it needs.
-func (b *Builder) write(raw []byte) {
-	for {
-		n := min(len(raw), b.pageLeft())
-		b.data, raw = append(b.data, raw[:n]...), raw[n:]
-		if len(raw) == 0 {
-			return
+// placed takes note of the record that was just written.
+func (b *Builder) placed(err error) xlog.LSN {
+	if err != nil {
+		panic(fmt.Sprintf("xlogtest: %v", err))
+	}
+	rec := b.out.Last().Clone()
+	b.records = append(b.records, Placed{LSN: rec.LSN, Stop: b.stop(rec), End: rec.End, Raw: rec.Raw})
+	return rec.LSN
+}
+
+// stop is where a record's last byte is followed by padding or by nothing.
+func (b *Builder) stop(rec *xlog.Record) xlog.LSN {
+	at := rec.LSN
+	for rest := len(rec.Raw); ; {
+		page := b.Dialect.WALBlockSize()
+		n := min(rest, page-int(at)%page)
+		if at, rest = at.Add(n), rest-n; rest == 0 {
+			return at
 		}
-		b.pageHeader(xlog.XLPFirstIsContrecord, uint32(len(raw)))
+		at = at.Add(b.headerSize(at))
 	}
 }
 
+func (b *Builder) headerSize(page xlog.LSN) int {
+	if b.Size.Offset(page) == 0 {
+		return xlog.LongPageHeaderSize
+	}
+	return xlog.ShortPageHeaderSize
+}
+
+// pageLeft is how many bytes are free on the page that the last record ends in.
 func (b *Builder) pageLeft() int {
 	page := b.Dialect.WALBlockSize()
 	return (page - len(b.data)%page) % page
 }
-
-func (b *Builder) pageHeader(info uint16, remaining uint32) {
-	h := xlog.PageHeader{
-		Magic: b.Dialect.PageMagic(), Info: info, Timeline: b.Timeline, Address: b.Pos(), Remaining: remaining,
-		SystemID: SystemID, SegmentSize: b.Size, BlockSize: uint32(b.Dialect.WALBlockSize()),
-	}
-	if b.Size.Offset(b.Pos()) == 0 {
-		h.Info |= xlog.XLPLongHeader
-	}
-	b.data = h.Append(b.data)
-}
-
-func (b *Builder) pad() { b.zeros((8 - len(b.data)%8) % 8) }
-
-func (b *Builder) zeros(n int) { b.data = append(b.data, make([]byte, n)...) }
 
 // Noop inserts a record of n bytes in all: 24, or 26 and more but 282 and 283, which no main data gives.
 func (b *Builder) Noop(n int) xlog.LSN {
@@ -171,52 +179,58 @@ func pattern(n, seed int) []byte {
 	return p
 }
 
+// free is how many bytes of a record go on the page where it begins.
+func (b *Builder) free() int {
+	if n := b.pageLeft(); n > 0 {
+		return n
+	}
+	return b.Dialect.WALBlockSize() - b.headerSize(b.Pos())
+}
+
 // FillTo inserts records so that left bytes, a multiple of 8, of the page that the last one ends in are free.
 func (b *Builder) FillTo(left int) {
-	if b.pageLeft() == 0 {
-		b.pageHeader(0, 0)
-	}
-	for b.pageLeft() < left+xlog.RecordHeaderSize {
+	for b.free() < left+xlog.RecordHeaderSize {
 		b.Noop(40)
 	}
-	b.Noop(b.pageLeft() - left)
+	b.Noop(b.free() - left)
 	if got := b.pageLeft(); got != left {
 		panic(fmt.Sprintf("xlogtest: %d bytes left on the page instead of %d", got, left))
 	}
 }
 
 // Switch inserts XLOG_SWITCH and leaves the rest of the segment zero.
-func (b *Builder) Switch() xlog.LSN {
-	lsn := b.Insert(Record{Rmgr: xlog.RmXLOG, Info: infoSwitch})
-	if off := b.Size.Offset(b.Pos()); off != 0 {
-		b.zeros(int(uint32(b.Size) - off))
-	}
-	b.records[len(b.records)-1].End = b.Pos()
-	return lsn
-}
+func (b *Builder) Switch() xlog.LSN { return b.Insert(Record{Rmgr: xlog.RmXLOG, Info: infoSwitch}) }
 
 // Lose begins a record of n bytes, as a server that crashes in the middle of it: only what fits on the present page is
 // there. Overwrite must follow.
 func (b *Builder) Lose(n int) xlog.LSN {
-	raw := b.encode(Record{Rmgr: xlog.RmXLOG, Info: infoNoop, Body: xlog.Body{Main: pattern(n, 1)}})
-	if b.pageLeft() == 0 {
-		b.pageHeader(0, 0)
-	}
-	if len(raw) <= b.pageLeft() {
+	var whole lostRecord
+	w := b.writer(&whole, b.Pos(), b.out.Last().LSN)
+	rec := Record{Rmgr: xlog.RmXLOG, Info: infoNoop, Body: xlog.Body{Main: pattern(n, 1)}}
+	lost, _, err := w.Insert(rec.builder())
+	page := b.Dialect.WALBlockSize() - len(b.data)%b.Dialect.WALBlockSize()
+	if err != nil || len(whole) <= page {
 		panic("xlogtest: a record that fits on its page is not lost")
 	}
-	b.lost = b.Pos()
-	b.data = append(b.data, raw[:b.pageLeft()]...)
-	return b.lost
+	b.lost, b.data = lost, append(b.data, whole[:page]...)
+	return lost
+}
+
+// lostRecord takes the bytes of a record that will be lost.
+type lostRecord []byte
+
+func (r *lostRecord) Write(_ xlog.LSN, p []byte) error {
+	*r = append(*r, p...)
+	return nil
 }
 
 // Overwrite goes on after Lose as the server does when it has recovered.
 func (b *Builder) Overwrite() xlog.LSN {
-	main := binary.LittleEndian.AppendUint64(nil, uint64(b.lost))
-	main = binary.LittleEndian.AppendUint64(main, 1)
+	b.out = b.writer(b, b.Pos(), b.out.Last().LSN)
+	lost := b.lost
 	b.lost = 0
-	return b.insert(Record{Rmgr: xlog.RmXLOG, Info: b.Dialect.OverwriteContrecordInfo(), Body: xlog.Body{Main: main}},
-		xlog.XLPFirstIsOverwriteContrecord)
+	_, _, err := b.out.Overwrite(lost, 1)
+	return b.placed(err)
 }
 
 // Promote begins timeline next here. The old timeline's segment keeps the bytes up to here and then stray, as from a
