@@ -2,8 +2,8 @@
 
 // Package xlog holds the addresses and the codec of PostgreSQL's write-ahead log: LSN, TimelineID, segment names and
 // timeline history files; Dialect, which says what the bytes of a source look like; PageHeader, RecordHeader and Body,
-// which decode them; Reader, which walks over a log's records and checks everything that can be checked; Writer, which appends records; Verifier,
-// which does so for a stream that passes by.
+// which decode and encode them; Reader, which walks over a log's records and checks everything that can be checked;
+// Writer, which appends records; Verifier, which checks a stream that passes by.
 //
 //	d, err := xlog.DialectForControl(controlVersion, catalogVersion)
 //	r := xlog.NewReader(xlog.ReaderConfig{
