@@ -58,12 +58,18 @@ func redoWAL(ctx context.Context, b *bench) (report, error) {
 	r := report{Subject: fmt.Sprintf("at least %s of WAL of PostgreSQL %d each, replayed from the same copy of a data "+
 		"directory; %d MiB of page cache each", (*byteSize)(&b.size), b.major, redoCache>>20)}
 	for _, load := range redoLoads {
+		if b.load != "" && !strings.EqualFold(b.load, load.name) {
+			continue
+		}
 		figures, subject, err := load.measure(ctx, b)
 		if err != nil {
 			return r, fmt.Errorf("%s: %w", load.name, err)
 		}
 		r.Subject += "; " + subject
 		r.Figures = append(r.Figures, figures...)
+	}
+	if len(r.Figures) == 0 {
+		return r, fmt.Errorf("no load is called %q", b.load)
 	}
 	return r, nil
 }
