@@ -121,7 +121,7 @@ func (s *Server) SlotStats() []SlotStat {
 	defer r.mu.Unlock()
 	end := s.cfg.Source.Position().Flush
 	first := r.oldest(end, s.cfg.Slots.oldest(), r.size.Number(end))
-	stats := s.cfg.Slots.stats()
+	stats := s.cfg.Slots.Stats()
 	for i := range stats {
 		r.judge(&stats[i], end, first)
 	}
@@ -158,8 +158,8 @@ func (r *retention) availability(st *SlotStat, end xlog.LSN, first xlog.SegmentN
 	return WALLost
 }
 
-// stats copies what the slots are.
-func (s *Slots) stats() []SlotStat {
+// Stats are the slots, ordered by name, without what Server.SlotStats says of the log: WALStatus and SafeWALSize.
+func (s *Slots) Stats() []SlotStat {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []SlotStat

@@ -44,6 +44,10 @@ type applier struct {
 	seen    xlog.LSN // end of what was durable when replay last came to the end
 	corrupt xlog.LSN // where the log looked corrupt then
 
+	order     chan struct{}  // closed when the standby takes over
+	ended     chan struct{}  // closed when run has ended
+	promotion redo.Promotion // set before, when recovery was ended
+
 	mu    sync.Mutex // guards what follows
 	redo  *redo.Redo // nil until the first checkpoint is there
 	state replayState
@@ -57,18 +61,18 @@ type replayState struct {
 	at      time.Time
 }
 
-// run applies until ctx ends or it cannot go on.
+// run applies until ctx ends, it cannot go on, or the standby takes over.
 func (a *applier) run(ctx context.Context) {
-	stop, err := a.replay(ctx)
+	defer close(a.ended)
+	err := a.replay(ctx)
 	if ended(ctx, err) {
 		err = nil
 	}
-	err = errors.Join(err, a.log.Close())
-	if err == nil && !stop.Target {
+	if err = errors.Join(err, a.log.Close()); err == nil {
 		return
 	}
 	a.mu.Lock()
-	a.state = replayState{stopped: true, target: stop.Target, err: err, at: time.Now()}
+	a.state = replayState{stopped: true, err: err, at: time.Now()}
 	a.mu.Unlock()
 	a.events(ReplayStopped{Target: a.cfg.Target.String(), Err: err})
 }
@@ -78,10 +82,10 @@ func ended(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
 }
 
-func (a *applier) replay(ctx context.Context) (redo.Stop, error) {
+func (a *applier) replay(ctx context.Context) error {
 	r, err := a.open(ctx)
 	if err != nil {
-		return redo.Stop{}, err
+		return err
 	}
 	a.mu.Lock()
 	a.redo = r
@@ -90,10 +94,7 @@ func (a *applier) replay(ctx context.Context) (redo.Stop, error) {
 		Target: a.cfg.Target, MinApplyDelay: a.cfg.MinApplyDelay, Gate: &a.gate,
 		Wait: a.wait, OnRestartpoint: a.release,
 	})
-	if err != nil && !ended(ctx, err) {
-		return stop, errors.Join(err, r.Close()) // pages may have been changed in part: nothing more is written
-	}
-	return stop, r.Shutdown()
+	return a.endRecovery(ctx, r, stop, err)
 }
 
 // open begins recovery as soon as the log has the checkpoint that it begins at.
@@ -109,6 +110,9 @@ func (a *applier) open(ctx context.Context) (*redo.Redo, error) {
 			}
 			return r, err
 		}
+		if a.seen == allThereIs {
+			return nil, err
+		}
 		if a.seen, err = a.log.wait(ctx, a.seen, idleLook); err != nil {
 			return nil, err
 		}
@@ -119,6 +123,9 @@ func (a *applier) open(ctx context.Context) (*redo.Redo, error) {
 // all of it was received, and checked by the receiver, is it an error.
 func (a *applier) wait(ctx context.Context, end *xlog.EndError) error {
 	limit, _ := a.log.end()
+	if a.seen == allThereIs {
+		return a.endOfLog(end)
+	}
 	if errors.Is(end, xlog.ErrCorrupt) && limit == a.seen && end.LSN == a.corrupt && end.At < limit {
 		return end
 	}

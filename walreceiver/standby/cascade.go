@@ -9,18 +9,20 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/walmirror/walmirror/protocol"
 	"github.com/walmirror/walmirror/walreceiver"
 	"github.com/walmirror/walmirror/walsender"
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/redo"
 	"github.com/walmirror/walmirror/xlog/vfs"
 	"github.com/walmirror/walmirror/xlog/waldir"
 )
 
 // SlotsDir is the directory in the data directory for the slots of those that follow the standby. A server does not know
-// it: slots do not outlive activation, as they do not come with a base backup.
+// it: activation makes of them slots that it does. They do not come with a base backup.
 const SlotsDir = "walmirror.slots"
 
 // cascade serves the standby's log, and base backups of it, to others, as a hot standby of PostgreSQL with
@@ -31,6 +33,8 @@ type cascade struct {
 	id      walsender.Identity // complete once known is closed
 	cfg     walsender.Config
 	applier *applier
+
+	primary atomic.Bool // nobody else writes the log any more
 
 	known chan struct{} // closed when the primary's version is known
 	once  sync.Once     // closes known
@@ -84,7 +88,7 @@ func (c *cascade) Identity() walsender.Identity { return c.id }
 // Position implements walsender.Source.
 func (c *cascade) Position() walsender.Position {
 	pos := c.DirSource.Position()
-	pos.InRecovery = true
+	pos.InRecovery = !c.primary.Load()
 	if r := c.applier.redoer(); r != nil {
 		p := r.Progress()
 		pos.Replay, pos.Redo = p.LSN, p.Restartpoint
@@ -131,6 +135,19 @@ func (c *cascade) close() error {
 		l.Close() // most often closed already
 	}
 	return c.cfg.Slots.Close()
+}
+
+// activated goes on under the timeline that the standby has begun.
+func (c *cascade) activated(p redo.Promotion) error {
+	c.primary.Store(true)
+	return c.SetFlush(p.NewTimeline, p.End)
+}
+
+// stopFast ends every session at once.
+func (c *cascade) stopFast() {
+	if server := c.sender(); server != nil {
+		server.StopFast()
+	}
 }
 
 func (c *cascade) sender() *walsender.Server {

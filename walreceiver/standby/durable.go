@@ -22,11 +22,18 @@ type durableWAL struct {
 
 	mu      sync.Mutex
 	limit   xlog.LSN      // end of what is durable
+	synced  xlog.LSN      // end of what the receiver has flushed; 0: nothing yet
 	changed chan struct{} // closed when limit changes
 }
 
+// Limits that are no positions: what is in pg_wal ends where it ends.
+const (
+	notReceiving = math.MaxUint64     // before streaming begins
+	allThereIs   = math.MaxUint64 - 1 // no more comes
+)
+
 func newDurableWAL(path string, size xlog.SegmentSize) *durableWAL {
-	return &durableWAL{DirWAL: redo.NewDirWAL(path, size), limit: math.MaxUint64, changed: make(chan struct{})}
+	return &durableWAL{DirWAL: redo.NewDirWAL(path, size), limit: notReceiving, changed: make(chan struct{})}
 }
 
 // ReadAt implements xlog.Source.
@@ -52,14 +59,35 @@ func (w *durableWAL) end() (xlog.LSN, <-chan struct{}) {
 	return w.limit, w.changed
 }
 
+// setEnd says what the receiver has flushed.
 func (w *durableWAL) setEnd(lsn xlog.LSN) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.synced = lsn
+	w.setLimit(lsn)
+}
+
+// setLimit wakes who waits. The caller holds mu.
+func (w *durableWAL) setLimit(lsn xlog.LSN) {
 	if w.limit != lsn {
 		w.limit = lsn
 		close(w.changed)
 		w.changed = make(chan struct{})
 	}
+}
+
+// finish says that no more comes, and that all that is there is durable.
+func (w *durableWAL) finish() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.setLimit(allThereIs)
+}
+
+// flushed is the end of what the receiver has flushed, 0 before it began.
+func (w *durableWAL) flushed() xlog.LSN {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.synced
 }
 
 // wait blocks until the end of what is durable is another than seen, for at most d, and returns it.

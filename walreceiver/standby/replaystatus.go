@@ -17,11 +17,12 @@ const (
 	ReplayAtTarget  = "at target" // nothing more is applied
 	ReplayFailed    = "failed"    // nothing more is applied; the log is kept
 	ReplayNotActive = "stopped"   // the standby does not run
+	ReplayEnded     = "ended"     // by activation
 )
 
 // ReplayStatus is how far the log is applied.
 type ReplayStatus struct {
-	State        string          `json:"state"`      // starting, replaying, paused, at target, failed, stopped
+	State        string          `json:"state"`      // starting, replaying, paused, at target, failed, stopped, ended
 	LSN          xlog.LSN        `json:"replay_lsn"` // end of the last record that was applied
 	Timeline     xlog.TimelineID `json:"replay_tli"`
 	Consistent   bool            `json:"consistent"` // the directory could be activated as it is
@@ -39,6 +40,7 @@ func (s *Standby) newApplier() *applier {
 	return &applier{
 		cfg: s.cfg.Replay, dir: s.data.Path, log: newDurableWAL(s.data.WALPath(), s.data.SegmentSize),
 		version: s.status.ServerVersionNum, reached: s.caughtUp, release: s.removeLog, events: s.events,
+		order: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
 
@@ -87,6 +89,8 @@ func (s *Standby) updateReplay(now time.Time) {
 	switch {
 	case end.err != nil:
 		st.State, st.Error, st.ErrorTime = ReplayFailed, end.err.Error(), end.at
+	case s.status.Activation != nil:
+		st.State = ReplayEnded
 	case end.target:
 		st.State = ReplayAtTarget
 	case a.gate.Paused():

@@ -47,6 +47,8 @@ type Standby struct {
 	applier *applier
 	cascade *cascade // nil: nobody follows this standby
 
+	takeover *takeover
+
 	mu        sync.Mutex // guards what follows
 	receiver  *walreceiver.Receiver
 	wal       *waldir.Dir // while receiver is there
@@ -61,7 +63,7 @@ func New(cfg Config) (*Standby, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Standby{cfg: cfg, data: data, events: cfg.OnEvent}
+	s := &Standby{cfg: cfg, data: data, events: cfg.OnEvent, takeover: newTakeover()}
 	if s.events == nil {
 		s.events = func(Event) {}
 	}
@@ -140,15 +142,21 @@ func statusAtRest(data *pgdata.DataDir) (Status, error) {
 
 // Run streams and replays until ctx ends or something happens that needs a person. A lost connection, a primary that is
 // down and a full disk are not such things; neither is a record that cannot be redone: it ends replay, and receiving goes
-// on. Run lets go of the directory; a Standby runs once.
+// on. After Activate Run goes on serving. Run lets go of the directory; a Standby runs once.
 func (s *Standby) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer s.takeover.finish()
 	var g errgroup.Group
 	if err := s.begin(ctx); err != nil {
 		return errors.Join(err, s.end())
 	}
-	g.Go(func() error { return s.keepStatus(ctx) })
+	for _, watch := range []func(context.Context) error{s.keepStatus, s.awaitOrder} {
+		g.Go(func() error {
+			defer cancel()
+			return watch(ctx)
+		})
+	}
 	if s.cascade != nil {
 		g.Go(func() error {
 			defer cancel()
@@ -161,7 +169,7 @@ func (s *Standby) Run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		defer cancel()
-		return s.receiveForever(ctx)
+		return s.follow(ctx)
 	})
 	err := g.Wait()
 	s.finish(err)
@@ -180,7 +188,10 @@ func (s *Standby) begin(ctx context.Context) error {
 func (s *Standby) end() error {
 	var err error
 	if s.cascade != nil {
-		err = s.cascade.close()
+		if s.isActivated() {
+			err = s.keepSlots()
+		}
+		err = errors.Join(err, s.cascade.close())
 	}
 	return errors.Join(err, s.lock.Close())
 }
@@ -188,7 +199,10 @@ func (s *Standby) end() error {
 func (s *Standby) finish(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.status.State, s.status.Running = StateStopped, false
+	s.status.Running = false
+	if s.status.Activation == nil {
+		s.status.State = StateStopped
+	}
 	if err != nil {
 		s.status.State = StateFailed
 		s.status.LastError, s.status.LastErrorTime = err.Error(), time.Now()

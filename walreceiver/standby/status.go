@@ -28,7 +28,8 @@ const StatusFile = "walmirror.status"
 // Status is what a standby knows about itself. Names and meanings are those of PostgreSQL's pg_stat_wal_receiver where
 // it has them. Positions of 0/0 are unknown.
 type Status struct {
-	State            string          `json:"state"` // starting, startup, catchup, streaming, reconnecting, waiting, failed, stopped
+	// State is starting, startup, catchup, streaming, reconnecting, waiting, activating, activated, failed or stopped.
+	State            string          `json:"state"`
 	Running          bool            `json:"running"`
 	PID              int             `json:"pid,omitempty"`
 	DataDirectory    string          `json:"data_directory"`
@@ -57,6 +58,9 @@ type Status struct {
 	UpdatedAt        time.Time       `json:"updated_at,omitzero"`
 	LastError        string          `json:"last_error,omitempty"`
 	LastErrorTime    time.Time       `json:"last_error_time,omitzero"`
+
+	Activation *ActivationStatus `json:"activation,omitempty"` // nil: it is a standby
+	PostgreSQL *ServerStatus     `json:"postgresql,omitempty"` // that runs on the activated directory
 }
 
 // ErrNotStandby says that a directory is not that of a standby.
@@ -85,7 +89,7 @@ func ReadStatus(dir string) (Status, error) {
 			st.State = StateStopped
 		}
 	}
-	return st, nil
+	return st, st.addActivation(data)
 }
 
 // States of a standby besides those of its receiver.
@@ -94,6 +98,9 @@ const (
 	StateWaiting  = "waiting"  // a full disk or the like; receiving begins again by itself
 	StateFailed   = "failed"   // it ended with an error
 	StateStopped  = "stopped"
+
+	StateActivating = "activating" // no more is received; what there is, is replayed
+	StateActivated  = "activated"  // the directory is a primary's
 )
 
 func loadStatus(dir string) (Status, error) {
