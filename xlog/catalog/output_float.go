@@ -38,6 +38,7 @@ func appendFloat(dst []byte, v float64, size int) []byte {
 	}
 	start := len(dst)
 	dst = strconv.AppendFloat(dst, v, 'e', -1, size)
+	dst = roundToEven(dst, start, v, size)
 	for digits := 1; isHalfway(dst[start:], size); digits++ {
 		dst = appendLonger(dst[:start], v, size, digits)
 	}
@@ -49,6 +50,30 @@ func appendFloat(dst []byte, v float64, size int) []byte {
 		return withoutExponent(dst, start, exp)
 	}
 	return dst
+}
+
+// roundToEven replaces the number that begins at start by the one of the same length that is nearer to v, or as near and
+// even, if it means v: of two that are as near Go takes either.
+func roundToEven(dst []byte, start int, v float64, size int) []byte {
+	var memory [32]byte
+	text := dst[start:]
+	nearest := strconv.AppendFloat(memory[:0], v, 'e', max(0, significant(text)-1), size)
+	if bytes.Equal(text, nearest) {
+		return dst
+	}
+	if back, err := strconv.ParseFloat(string(nearest), size); err != nil || back != v {
+		return dst
+	}
+	return append(dst[:start], nearest...)
+}
+
+// significant is the number of digits of a number in the form 1.234e+05.
+func significant(text []byte) int {
+	n := bytes.IndexByte(text, 'e')
+	if text[0] == '-' {
+		n--
+	}
+	return max(1, n-1) // without the point
 }
 
 // withoutExponent rewrites a number in the form 1.234e+05 that begins at start.

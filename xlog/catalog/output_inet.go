@@ -39,18 +39,12 @@ func (p *printer) network(t *Type, raw []byte, always bool) error {
 }
 
 // ipv6 writes an address of 16 bytes (inet_net_ntop_ipv6 in src/port/inet_net_ntop.c). Unlike Go, PostgreSQL writes
-// the last four bytes in decimal of any address that begins with twelve zeros, but for ::1 and those like it.
+// the last four bytes in decimal of any address that begins with just twelve zeros.
 func (p *printer) ipv6(addr netip.Addr) {
 	b := addr.As16()
-	zeros := 0
-	for zeros < 8 && b[2*zeros] == 0 && b[2*zeros+1] == 0 {
-		zeros++
-	}
-	compatible := zeros == 6 || zeros == 7 && (b[14] != 0 || b[15] != 1)
-	if compatible {
+	if [12]byte(b[:]) == [12]byte{} && (b[12] != 0 || b[13] != 0) {
 		p.str("::")
-		p.buf = netip.AddrFrom4([4]byte(b[12:])).AppendTo(p.buf)
-		return
+		addr = netip.AddrFrom4([4]byte(b[12:]))
 	}
 	p.buf = addr.AppendTo(p.buf)
 }

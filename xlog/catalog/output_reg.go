@@ -139,7 +139,7 @@ func (p *printer) argument(oid uint32) error {
 
 // standardNames are types that have a name of the SQL standard's.
 var standardNames = map[uint32]string{
-	16: "boolean", 20: "bigint", 21: "smallint", 23: "integer", 700: "real", 701: "double precision",
+	16: "boolean", 20: "bigint", 21: "smallint", 23: "integer", 114: "json", 700: "real", 701: "double precision",
 	1042: "character", 1043: "character varying", 1083: "time without time zone", 1114: "timestamp without time zone",
 	1184: "timestamp with time zone", 1186: "interval", 1266: "time with time zone", 1560: "bit", 1562: "bit varying",
 	1700: "numeric",
