@@ -3,6 +3,7 @@
 package pgdata
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,10 @@ const catalogOnlyText = catalogOnlyWord + ` %d
 This directory mirrors the catalogs of a cluster of the major version above, and none of its other relations. walmirror
 keeps it current and reads it. No server can start here, and it can never be activated.
 `
+
+// ErrCatalogOnly says that something cannot be done with a directory that has no other relations than catalogs.
+var ErrCatalogOnly = errors.New("this directory mirrors the catalogs alone and has no data: it can never be activated, or " +
+	"be the source of a base backup")
 
 // MarkCatalogOnly says, in the place of PG_VERSION, that a directory has no other relations than catalogs. See
 // DataDir.CatalogOnly.

@@ -53,7 +53,11 @@ func (r *Redo) reachConsistency() error {
 	if err := r.invalid.check(); err != nil {
 		return err
 	}
-	if err := r.checkTablespaces(); err != nil {
+	if r.only != nil {
+		if err := r.only.verifyAll(); err != nil {
+			return err
+		}
+	} else if err := r.checkTablespaces(); err != nil {
 		return err
 	}
 	c.at = r.end

@@ -130,6 +130,9 @@ func (r *Redo) begin(b *beginning) error {
 	if err := r.store.ResetUnlogged(); err != nil {
 		return err
 	}
+	if err := r.openCatalogOnly(b); err != nil {
+		return err
+	}
 	r.restart.at = r.end
 	r.shared.lsn.Store(uint64(r.end))
 	r.shared.timeline.Store(uint32(r.tli))

@@ -47,6 +47,7 @@ type Redo struct {
 
 	scratch scratch
 	check   consistencyCheck
+	only    *catalogOnly // nil: everything is applied
 
 	observer Observer // may be nil
 }
@@ -125,8 +126,7 @@ func (r *Redo) apply(payload rmgr.Payload) error {
 	if r.rec.LSN < r.end {
 		return fmt.Errorf("replay is at %s already", r.end)
 	}
-	f := table[r.rec.Rmgr]
-	if _, unknown := payload.(*rmgr.Unknown); unknown || f == nil {
+	if _, unknown := payload.(*rmgr.Unknown); unknown || table[r.rec.Rmgr] == nil {
 		return errors.New("unknown record")
 	}
 	r.counters.sawXID(r.rec.XID)
@@ -137,7 +137,7 @@ func (r *Redo) apply(payload rmgr.Payload) error {
 	}
 	r.next = r.lsn
 	r.running.saw(r.rec.XID)
-	if err := f(r, payload); err != nil {
+	if err := r.redo(payload); err != nil {
 		return err
 	}
 	if err := r.checkConsistency(); err != nil {

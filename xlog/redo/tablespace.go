@@ -8,6 +8,9 @@ import "github.com/walmirror/walmirror/xlog/rmgr"
 func (r *Redo) tablespace(p rmgr.Payload) error {
 	switch p := p.(type) {
 	case *rmgr.TablespaceCreate:
+		if r.only != nil { // no server starts here: the directory has everything in itself
+			return r.store.CreateTablespace(p.Tablespace, "")
+		}
 		return r.store.CreateTablespace(p.Tablespace, string(p.Path))
 	case *rmgr.TablespaceDrop:
 		if r.dialect.TablespaceDropAtCommit() {
