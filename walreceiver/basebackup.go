@@ -211,6 +211,11 @@ func (b *backup) receive(ctx context.Context) error {
 			return err
 		}
 	}
+	if b.cfg.Keep != nil {
+		if b.unpacker.keep, err = b.cfg.Keep(ctx); err != nil {
+			return err
+		}
+	}
 	if err := b.sections(&sectionReader{stream: stream}); err != nil {
 		return err
 	}
@@ -232,7 +237,9 @@ func (b *backup) placeTablespaces(announced []protocol.Tablespace) error {
 				BackupTablespace{OID: t.OID, Location: t.Location, Size: max(t.Size, 0) * 1024})
 		}
 	}
-	plan := tablespacePlan{dataDir: b.cfg.Dir, mapping: b.cfg.TablespaceMapping, dbid: b.cfg.DBID}
+	plan := tablespacePlan{
+		dataDir: b.cfg.Dir, mapping: b.cfg.TablespaceMapping, dbid: b.cfg.DBID, inPlace: b.cfg.Keep != nil,
+	}
 	if err := plan.place(b.result.Tablespaces); err != nil {
 		return err
 	}
@@ -325,26 +332,36 @@ func (b *backup) complete(manifest bool) error {
 	return nil
 }
 
-// manifest keeps the manifest as it is and compares each entry with what was written.
+// manifest keeps the manifest as it is and compares each entry with what arrived.
 func (b *backup) manifest(r io.Reader) error {
-	sums := b.unpacker.sums
-	if sums == nil {
-		return fmt.Errorf("%w: nobody asked for it", ErrManifest)
+	if b.unpacker.keep != nil {
+		return b.checkManifest(r)
 	}
 	f, err := b.dir.root.OpenFile("backup_manifest", os.O_CREATE|os.O_EXCL|os.O_WRONLY, b.modes.file)
 	if err != nil {
 		return err
 	}
 	w := bufio.NewWriterSize(f, unpackSize)
-	m, err := ReadManifest(io.TeeReader(r, w), sums.check)
-	if err = errors.Join(err, w.Flush()); err != nil {
+	if err := errors.Join(b.checkManifest(io.TeeReader(r, w)), w.Flush()); err != nil {
 		return errors.Join(err, f.Close())
 	}
+	return b.unpacker.sync.Add(f)
+}
+
+func (b *backup) checkManifest(r io.Reader) error {
+	sums := b.unpacker.sums
+	if sums == nil {
+		return fmt.Errorf("%w: nobody asked for it", ErrManifest)
+	}
+	m, err := ReadManifest(r, sums.check)
+	if err != nil {
+		return err
+	}
 	if m.SystemID != 0 && m.SystemID != b.identity.SystemID {
-		return errors.Join(&SystemIdentifierError{Ours: b.identity.SystemID, Server: m.SystemID}, f.Close())
+		return &SystemIdentifierError{Ours: b.identity.SystemID, Server: m.SystemID}
 	}
 	b.result.Verified, b.result.Algorithm = m.Files, sums.algorithm
-	return errors.Join(sums.checkRest(), b.unpacker.sync.Add(f))
+	return sums.checkRest()
 }
 
 // link is called for a symbolic link in the data directory. Links are made at the end, from the announcement.
@@ -414,6 +431,7 @@ func (b *backup) settle() error {
 		return err
 	}
 	b.result.Files, b.result.Bytes = b.unpacker.files, b.unpacker.bytes
+	b.result.Left, b.result.LeftBytes = b.unpacker.left, b.unpacker.leftBytes
 	if b.cfg.NoSync {
 		return nil
 	}

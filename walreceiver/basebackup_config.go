@@ -3,6 +3,7 @@
 package walreceiver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -110,6 +111,12 @@ type BackupConfig struct {
 	// Verify checks the WAL that is streamed, see Config; nil does not.
 	Verify *VerifyConfig
 
+	// Keep, if set, is called when the backup has begun, and returns which of the files that come are written; a name is a
+	// path below Dir, through pg_tblspc/OID for a file in a tablespace. All others are received and checked, and that is
+	// all. Tablespaces are then directories in pg_tblspc, whatever they are on the server, and there is no
+	// backup_manifest, which would list files that are not there.
+	Keep func(ctx context.Context) (func(name string) bool, error)
+
 	// Configure, if set, is called with Dir when everything else has arrived, and while the directory still says that it
 	// is incomplete: for what makes a standby of the copy. What it writes it makes durable itself.
 	Configure func(dir string) error
@@ -138,6 +145,8 @@ type BackupResult struct {
 	Tablespaces []BackupTablespace
 	Files       int   // files that were written, without WAL that was streamed
 	Bytes       int64 // in them
+	Left        int   // files that BackupConfig.Keep did not want
+	LeftBytes   int64
 	// Verified counts the files that were compared with the manifest, by Algorithm; 0 without a manifest.
 	Verified  int
 	Algorithm ChecksumAlgorithm

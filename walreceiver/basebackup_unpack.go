@@ -33,17 +33,20 @@ var (
 // unpacker writes the archives of one backup. Names are resolved inside the directory that they belong to, and no
 // symbolic link is made while archives are unpacked, so a name can lead nowhere else.
 type unpacker struct {
-	modes    fileModes
-	sums     *checksumLog // nil without a manifest
-	sync     *fileSyncer
-	onLink   func(m tarMember) error    // a symbolic link of the data directory's archive
-	progress func(file string, n int64) // archive bytes since the last call; file is set when one begins
-	reported int64                      // of the current archive
-	files    int
-	bytes    int64 // contents of files
-	control  bool  // the control file has been here
-	buf      []byte
-	archives []*unpacked
+	modes     fileModes
+	sums      *checksumLog // nil without a manifest
+	sync      *fileSyncer
+	keep      func(name string) bool     // which files are written; nil: all
+	onLink    func(m tarMember) error    // a symbolic link of the data directory's archive
+	progress  func(file string, n int64) // archive bytes since the last call; file is set when one begins
+	reported  int64                      // of the current archive
+	files     int
+	bytes     int64 // contents of files
+	left      int   // files that were not written
+	leftBytes int64
+	control   bool // the control file has been here
+	buf       []byte
+	archives  []*unpacked
 }
 
 // unpacked remembers which directories of an archive must be synced.
@@ -111,6 +114,9 @@ func (u *unpacker) directory(name string, t target) error {
 // file writes one file and hands it on to be synced.
 func (u *unpacker) file(tr *tarReader, m tarMember, t target) error {
 	u.report(t.prefix+m.Name, tr)
+	if u.keep != nil && !u.keep(t.prefix+m.Name) {
+		return u.leave(tr, m, t)
+	}
 	name := m.Name
 	if t.base && name == controlFile {
 		name, u.control = controlFileTemp, true
@@ -132,7 +138,19 @@ func (u *unpacker) file(tr *tarReader, m tarMember, t target) error {
 	return u.sync.Add(f)
 }
 
-func (u *unpacker) contents(f *os.File, tr *tarReader, sum hash.Hash) error {
+// leave reads a file that is not written.
+func (u *unpacker) leave(tr *tarReader, m tarMember, t target) error {
+	sum := u.sums.newHash()
+	if err := u.contents(io.Discard, tr, sum); err != nil {
+		return err
+	}
+	u.left++
+	u.leftBytes += m.Size
+	u.sums.add(t.prefix+m.Name, m.Size, sum)
+	return nil
+}
+
+func (u *unpacker) contents(f io.Writer, tr *tarReader, sum hash.Hash) error {
 	for tr.left > 0 {
 		n, err := io.ReadFull(tr, u.buf[:min(int64(len(u.buf)), tr.left)])
 		if err != nil {

@@ -44,7 +44,7 @@ type BackupTablespace struct {
 	OID      uint32
 	Location string // on the server, as it reports it: without Greenplum's dbid
 	Dir      string // here; what pg_tblspc/OID points at
-	InPlace  bool   // it is a directory in pg_tblspc and needs no link (allow_in_place_tablespaces)
+	InPlace  bool   // it is a directory in pg_tblspc and needs no link (allow_in_place_tablespaces, BackupConfig.Keep)
 	Size     int64  // bytes, the server's estimate; 0 without progress
 }
 
@@ -57,7 +57,8 @@ func (t BackupTablespace) linkName() string {
 type tablespacePlan struct {
 	dataDir string // absolute
 	mapping []TablespaceMapping
-	dbid    int // Greenplum's, or 0: every instance has its own directory in a location
+	dbid    int  // Greenplum's, or 0: every instance has its own directory in a location
+	inPlace bool // all of them are made as directories in pg_tblspc
 }
 
 // place sets t.Dir. The server's word is checked: a location is absolute, or the name of an in-place tablespace, and
@@ -81,9 +82,9 @@ func (p tablespacePlan) place(tablespaces []BackupTablespace) error {
 }
 
 func (p tablespacePlan) placeOne(t *BackupTablespace) error {
-	if t.Location == t.linkName() {
+	if p.inPlace || t.Location == t.linkName() {
 		t.InPlace = true
-		t.Dir = filepath.Join(p.dataDir, filepath.FromSlash(t.Location))
+		t.Dir = filepath.Join(p.dataDir, filepath.FromSlash(t.linkName()))
 		return nil
 	}
 	if !path.IsAbs(t.Location) || strings.ContainsRune(t.Location, 0) {
@@ -148,7 +149,7 @@ func checkLink(m tarMember, tablespaces []BackupTablespace) (expected bool, err 
 		return false, fmt.Errorf("%w: symbolic link %q outside pg_tblspc", ErrArchive, m.Name)
 	}
 	for _, t := range tablespaces {
-		if t.InPlace || strconv.FormatUint(uint64(t.OID), 10) != name {
+		if t.Location == t.linkName() || strconv.FormatUint(uint64(t.OID), 10) != name {
 			continue
 		}
 		if path.Clean(m.Link) != path.Clean(t.Location) {
