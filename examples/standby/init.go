@@ -36,10 +36,14 @@ it a standby: replication slot, standby.signal, primary_conninfo and primary_slo
 keep its log until the standby has it, also while the standby is down.
 
 The primary needs a user with REPLICATION, a "host replication" line in its pg_hba.conf, and wal_level replica or
-logical. On Greenplum and Cloudberry give --gp-dbid; there is no slot there unless you name one.`,
+logical. On Greenplum and Cloudberry give --gp-dbid; there is no slot there unless you name one.
+
+A data directory that is there already is never overwritten. After a takeover the former coordinator comes back with a
+new init from its successor: with --set-aside its old directory is kept under another name.`,
 		Example: `  standby init --primary 'host=db1 port=5432 user=replicator' -D /data/standby --port 5433
   standby init --primary postgresql://replicator@db1/ -D /data/standby --checkpoint spread --max-rate 50M
-  standby init --primary 'host=cdw user=gpadmin' -D /data/standby --port 5433 --gp-dbid 8`,
+  standby init --primary 'host=cdw user=gpadmin' -D /data/standby --port 5433 --gp-dbid 8
+  standby init --primary 'host=db2 user=replicator' -D /data/coordinator --set-aside`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.parse(); err != nil {
@@ -65,6 +69,8 @@ logical. On Greenplum and Cloudberry give --gp-dbid; there is no slot there unle
 	fl.StringVar(&f.checksum, "manifest-checksums", string(walreceiver.ChecksumCRC32C),
 		"SHA224, SHA256, SHA384, SHA512, CRC32C or NONE (13 and later)")
 	fl.IntVar(&b.DBID, "gp-dbid", 0, "Greenplum and Cloudberry: dbid of the new standby")
+	fl.BoolVar(&f.cfg.SetAside, "set-aside", false,
+		"rename a data directory of the same system that is in the way, such as the former coordinator's, to DIR.old")
 	fl.BoolVar(&b.Force, "force", false, "replace what an interrupted init left behind")
 	fl.BoolVar(&b.NoSync, "no-sync", false, "do not wait for the disk: for tests")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "show no progress")
@@ -145,6 +151,9 @@ func printSnapshot(w io.Writer, s standby.Snapshot, took time.Duration) {
 		s.End.Timeline)
 	fmt.Fprintf(w, "  %d files, %s, log from %s to %s, in %s\n", s.Files, byteCount(s.Bytes), s.Start.LSN, s.End.LSN,
 		took.Round(time.Millisecond))
+	if s.SetAside != "" {
+		fmt.Fprintf(w, "  what was there is kept as %s: remove it when the standby has caught up\n", s.SetAside)
+	}
 	if s.Verified > 0 {
 		fmt.Fprintf(w, "  %d files verified against the manifest (%s)\n", s.Verified, s.Algorithm)
 	}
@@ -178,6 +187,7 @@ func printSnapshotJSON(w io.Writer, s standby.Snapshot, took time.Duration) erro
 		"slot_name":          s.Slot,
 		"port":               s.Port,
 		"missing_config":     s.MissingConfig,
+		"set_aside":          s.SetAside,
 		"took_seconds":       took.Seconds(),
 		"tablespaces":        len(s.Tablespaces),
 		"primary":            walreceiver.RedactConnInfo(s.Conninfo),

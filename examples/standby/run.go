@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +37,8 @@ reached, receiving goes on. Changes of state are logged on standard error.
 With --listen other standbys, pg_receivewal and pg_basebackup may follow and copy this one: it is to them as a hot standby
 of PostgreSQL. Their slots are kept in the data directory; SIGHUP makes it read host rules and users again.
 
-While it runs no PostgreSQL server starts on the directory; "pg_ctl stop -m fast" ends it too.`,
+While it runs no PostgreSQL server starts on the directory; "pg_ctl stop -m fast" ends it too. After "standby activate" it
+goes on serving those who follow it, under the new timeline, until it is ended; without --listen it ends by itself.`,
 		Example: `  standby run -D /data/standby
   standby run -D /data/standby --listen :5433 --users users --http 127.0.0.1:9187`,
 		Args: noArgs,
@@ -106,13 +109,14 @@ func follow(cmd *cobra.Command, cfg standby.Config, serving *serve.Flags, log *s
 		return fmt.Errorf("run: %w", err)
 	}
 	st := s.Status()
+	signal.Ignore(syscall.SIGUSR1) // comes with the order of pg_ctl promote, which is a file
 	log.Info("standby starts", "data_directory", st.DataDirectory, "system_identifier", st.SystemIdentifier,
 		"primary", st.Primary, "slot", st.Slot, "starts", st.Starts)
 	if err = work(cmd.Context(), s, serving, log); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
 	st = s.Status()
-	log.Info("standby ends", "timeline", st.Timeline, "flushed_lsn", st.FlushedLSN.String(),
+	log.Info("standby ends", "state", st.State, "timeline", st.Timeline, "flushed_lsn", st.FlushedLSN.String(),
 		"uptime", time.Since(st.StartedAt).Round(time.Second).String())
 	return nil
 }
@@ -156,7 +160,8 @@ func logEvent(log *slog.Logger, e standby.Event) {
 		} else {
 			log.Warn(e.String())
 		}
-	case walreceiver.ServerNotice, standby.DiskFull, standby.LogNotRemoved:
+	case walreceiver.ServerNotice, standby.DiskFull, standby.LogNotRemoved, standby.TakingOver, standby.TakenOver,
+		standby.SlotsLeft:
 		log.Warn(e.String())
 	default:
 		log.Info(e.String())

@@ -20,7 +20,9 @@ func newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status -D DIR",
 		Short: "Show how far the standby is",
-		Long:  "Show what the standby knows about itself, whether \"standby run\" works on the directory or not.",
+		Long: `Show what the standby knows about itself, whether "standby run" works on the directory or not. After activation it shows
+the timeline, where it left the former one, and whether a server runs on the directory: then it is no failure that
+"standby run" does not.`,
 		Example: `  standby status -D /data/standby
   standby status -D /data/standby --json`,
 		Args: noArgs,
@@ -36,7 +38,7 @@ func newStatus() *cobra.Command {
 			} else {
 				err = printStatus(cmd.OutOrStdout(), st, time.Now())
 			}
-			if err == nil && !st.Running {
+			if err == nil && !st.Running && st.PostgreSQL == nil {
 				err = errNotRunning
 			}
 			return err
@@ -51,6 +53,10 @@ func printStatus(out io.Writer, st standby.Status, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
 	row("state", "%s", st.State)
+	if st.Activation != nil {
+		printActivated(row, st, now)
+		return w.Flush()
+	}
 	if st.Running {
 		row("process", "%d, running for %s", st.PID, now.Sub(st.StartedAt).Round(time.Second))
 	}
@@ -78,6 +84,37 @@ func printStatus(out io.Writer, st standby.Status, now time.Time) error {
 		row("last error", "%s: %s", when(st.LastErrorTime, now), st.LastError)
 	}
 	return w.Flush()
+}
+
+// printActivated is the status of a standby that has become a primary: there is no primary to lag behind any more.
+func printActivated(row func(name, format string, args ...any), st standby.Status, now time.Time) {
+	a := st.Activation
+	if !a.At.IsZero() {
+		row("activated", "%s, within %s", when(a.At, now), a.Took.Round(time.Millisecond))
+	}
+	switch {
+	case st.Running:
+		row("process", "%d, serves those who follow it; it holds the directory until it ends", st.PID)
+	case st.PostgreSQL != nil:
+		row("server", "process %d, port %d, %s", st.PostgreSQL.PID, st.PostgreSQL.Port, st.PostgreSQL.State)
+	default:
+		row("server", "none runs: start one on the directory, there is nothing to recover")
+	}
+	row("data directory", "%s", st.DataDirectory)
+	row("system identifier", "%d", st.SystemIdentifier)
+	row("timeline", "%s, which left timeline %s at %s", a.NewTimeline, a.OldTimeline, a.Switch)
+	if a.End.Valid() {
+		row("log at activation", "ends at %s", a.End)
+	}
+	if st.Primary != "" {
+		row("former primary", "%s", st.Primary)
+	}
+	if st.Port != 0 {
+		row("port", "%d", st.Port)
+	}
+	if st.LastError != "" {
+		row("last error", "%s: %s", when(st.LastErrorTime, now), st.LastError)
+	}
 }
 
 func orNone(s string) string {

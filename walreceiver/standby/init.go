@@ -33,6 +33,9 @@ type InitConfig struct {
 	// uses. Empty is DefaultSlot, but with NoSlot and on Greenplum, where there is none.
 	Slot   string
 	NoSlot bool
+	// SetAside renames a data directory of the same system that is in the way, such as the former coordinator's: a number is
+	// put behind ".old" when there is one already. Without it, and for another system's, Init fails with an OldDirectoryError.
+	SetAside bool
 	// Backup refines the snapshot. Its ConnString, slots, Verify and Configure are Init's. Without a slot for the standby a
 	// temporary one keeps the log while the snapshot is taken.
 	Backup walreceiver.BackupConfig
@@ -45,6 +48,7 @@ type Snapshot struct {
 	Port     int
 	// MissingConfig are configuration files that the primary keeps outside its data directory. Activation needs them.
 	MissingConfig []string
+	SetAside      string // the new name of the directory that was in the way; empty when there was none
 }
 
 // Init takes a snapshot of the running primary, with the log of every change made meanwhile, and leaves in it what
@@ -54,7 +58,7 @@ func Init(ctx context.Context, cfg InitConfig) (Snapshot, error) {
 	if cfg.Slot != "" && cfg.NoSlot {
 		return Snapshot{}, errors.New("both a slot and no slot")
 	}
-	flavour, err := flavourOf(ctx, cfg.Primary)
+	flavour, system, err := identify(ctx, cfg.Primary)
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -76,8 +80,14 @@ func Init(ctx context.Context, cfg InitConfig) (Snapshot, error) {
 	if snap.Conninfo, err = primaryConninfo(cfg.Primary, b.ApplicationName); err != nil {
 		return Snapshot{}, err
 	}
+	if snap.SetAside, err = makeRoom(b.Dir, system, cfg.SetAside); err != nil {
+		return Snapshot{}, err
+	}
 	b.Configure = func(dir string) error { return snap.configure(dir, b.Slot) }
 	result, err := walreceiver.BaseBackup(ctx, *b)
+	if err != nil && snap.SetAside != "" {
+		err = fmt.Errorf("%w (what was in %s is kept as %s)", err, b.Dir, snap.SetAside)
+	}
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -88,15 +98,6 @@ func Init(ctx context.Context, cfg InitConfig) (Snapshot, error) {
 		}
 	}
 	return snap, nil
-}
-
-func flavourOf(ctx context.Context, conninfo string) (xlog.Flavour, error) {
-	conn, err := walreceiver.Connect(ctx, conninfo, walreceiver.ConnectOptions{ApplicationName: ApplicationName})
-	if err != nil {
-		return 0, err
-	}
-	defer conn.Close()
-	return conn.Server().Flavour, nil
 }
 
 // configure turns the copy in dir into a standby (WriteRecoveryConfig in src/fe_utils/recovery_gen.c).

@@ -30,7 +30,7 @@ const (
 // awaitOrder looks for the order until ctx ends.
 func (s *Standby) awaitOrder(ctx context.Context) error {
 	name := filepath.Join(s.data.Path, OrderFile)
-	if err := removeOrder(name); err != nil {
+	if err := removeIfThere(name); err != nil {
 		return err
 	}
 	for sleep(ctx, orderLook) == nil {
@@ -38,7 +38,7 @@ func (s *Standby) awaitOrder(ctx context.Context) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := errors.Join(err, removeOrder(name)); err != nil {
+		if err := errors.Join(err, removeIfThere(name)); err != nil {
 			return err
 		}
 		s.takeover.order(strings.TrimSpace(string(text)) == orderEnd)
@@ -46,7 +46,7 @@ func (s *Standby) awaitOrder(ctx context.Context) error {
 	return nil
 }
 
-func removeOrder(name string) error {
+func removeIfThere(name string) error {
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -78,7 +78,7 @@ func orderActivation(ctx context.Context, data *pgdata.DataDir, end bool) (p red
 		case now != pid && st.State == StateFailed:
 			return p, true, fmt.Errorf("the standby, process %d, has ended: %s", pid, st.LastError)
 		case now != pid:
-			return p, false, removeOrder(filepath.Join(data.Path, OrderFile))
+			return p, false, removeIfThere(filepath.Join(data.Path, OrderFile))
 		}
 		if err := sleep(ctx, pollInterval); err != nil {
 			return p, true, fmt.Errorf("the standby, process %d, does not finish: %w", pid, err)
