@@ -59,6 +59,9 @@ var rules = map[string]rule{
 	"xlog/pgdata":      {ours: "xlog xlog/bufpage xlog/vfs", others: sys},
 	"xlog/redo":        {ours: "xlog xlog/rmgr xlog/bufpage xlog/pgdata xlog/vfs"},
 	"xlog/catalog":     {ours: "xlog xlog/bufpage xlog/pgdata"},
+	"xlog/catalog/changes": {
+		ours: "xlog xlog/bufpage xlog/pgdata xlog/rmgr xlog/redo xlog/catalog",
+	},
 
 	"protocol":              {ours: "xlog", others: pgproto},
 	"protocol/protocoltest": {ours: "xlog protocol", others: pgproto},

@@ -42,7 +42,7 @@ func (r *runner) run(name, script string) {
 			continue
 		}
 		if !r.skip {
-			r.exec(strings.ReplaceAll(sql.String(), ":dir", r.load.Dir))
+			r.statement(strings.ReplaceAll(sql.String(), ":dir", r.load.Dir))
 		}
 		sql.Reset()
 	}

@@ -46,6 +46,8 @@ type Options struct {
 	NoChecksums bool
 	// Started, if not nil, is called before the load begins, such as to make a base backup.
 	Started func(*Load)
+	// Each, if not nil, is called for each statement in place of run, which it calls.
+	Each func(l *Load, database, statement string, run func())
 }
 
 // Load is a server that has run the load, and where its records are.
@@ -80,6 +82,7 @@ func Run(t testing.TB, opts Options) *Load {
 	}
 	began := time.Now()
 	r := newRunner(t, load)
+	r.each = opts.Each
 	defer r.closeSessions()
 	for _, part := range parts {
 		text, err := scripts.ReadFile(part + ".sql")
@@ -149,6 +152,7 @@ type runner struct {
 	session  string // that statements go to
 	skip     bool   // statements for another version
 	mayFail  bool   // the next statement
+	each     func(l *Load, database, statement string, run func())
 }
 
 func newRunner(t testing.TB, load *Load) *runner {
@@ -178,6 +182,19 @@ func (r *runner) conn(ctx context.Context) *pgx.Conn {
 		r.sessions[r.session] = conn
 	}
 	return conn
+}
+
+// statement runs a statement of a script.
+func (r *runner) statement(sql string) {
+	if r.each == nil {
+		r.exec(sql)
+		return
+	}
+	_, database, ok := strings.Cut(r.session, "/")
+	if !ok {
+		database = "postgres"
+	}
+	r.each(r.load, database, sql, func() { r.exec(sql) })
 }
 
 func (r *runner) exec(sql string) {
