@@ -90,14 +90,6 @@ func BenchmarkVerifier(b *testing.B) {
 	}
 }
 
-func BenchmarkRecordCRC(b *testing.B) {
-	raw := make([]byte, 128)
-	b.SetBytes(int64(len(raw)))
-	for b.Loop() {
-		xlog.RecordCRC(raw)
-	}
-}
-
 func BenchmarkBodyDecode(b *testing.B) {
 	image := make([]byte, 4000)
 	body := xlog.Body{

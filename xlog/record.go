@@ -5,7 +5,6 @@ package xlog
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/crc32"
 )
 
 // RecordHeaderSize is the length in bytes of a record's header (SizeOfXLogRecord).
@@ -67,15 +66,6 @@ func (h *RecordHeader) RmgrInfo() uint8 { return h.Info &^ XLRInfoMask }
 
 // IsSwitch tells whether the rest of the segment after this record is empty (XLOG_SWITCH).
 func (h *RecordHeader) IsSwitch() bool { return h.Rmgr == RmXLOG && h.RmgrInfo() == xlogSwitch }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// RecordCRC is the checksum that belongs into the header of a whole record: of its payload, then of the header up to
-// the checksum. raw must hold at least a header.
-func RecordCRC(raw []byte) uint32 {
-	crc := crc32.Update(0, castagnoli, raw[RecordHeaderSize:])
-	return crc32.Update(crc, castagnoli, raw[:RecordHeaderSize-4])
-}
 
 // Record is one record of the log, framed and checked, its payload not yet taken apart: see Decode.
 type Record struct {
