@@ -72,6 +72,15 @@ func NewWriter(cfg WriterConfig) (*Writer, error) {
 // Position is where the next record begins, page header aside: the end of the log.
 func (w *Writer) Position() LSN { return w.pos }
 
+// Next is where the next record begins, behind the header of a page that it begins: xl_prev of the one after it, and the
+// redo position of a shutdown checkpoint.
+func (w *Writer) Next() LSN {
+	if w.pageOffset() != 0 {
+		return w.pos
+	}
+	return w.pos.Add(w.headerSize(w.pos))
+}
+
 // Dialect is the dialect that is written.
 func (w *Writer) Dialect() *Dialect { return w.cfg.Dialect }
 

@@ -3,6 +3,7 @@
 package pgdata
 
 import (
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -69,3 +70,41 @@ func (s *Store) resetUnloggedOf(db *database) error {
 	}
 	return nil
 }
+
+// InitUnlogged gives unlogged relations a main fork, a durable copy of their init fork, as the end of recovery does
+// (ResetUnloggedRelations with UNLOGGED_RELATION_INIT). It comes after the last Flush, and is the last thing done by the
+// Store.
+func (s *Store) InitUnlogged() error { return s.eachDatabase(s.initUnloggedOf) }
+
+func (s *Store) initUnloggedOf(db *database) error {
+	copied := false
+	for number, e := range db.files {
+		for _, name := range e.segments() {
+			if name.fork != xlog.InitFork {
+				continue
+			}
+			if err := s.initUnloggedFile(fileKey{db, number, name}); err != nil {
+				return err
+			}
+			copied = true
+		}
+	}
+	if !copied {
+		return nil
+	}
+	return s.dir.fsys.SyncDir(db.path)
+}
+
+// initUnloggedFile makes the main fork's file of the init fork's.
+func (s *Store) initUnloggedFile(from fileKey) error {
+	to := from
+	to.fork = xlog.MainFork
+	content, err := readPrefix(s.dir.fsys, from.path(), maxInitFork)
+	if err != nil {
+		return err
+	}
+	return writeSynced(s.dir.fsys, to.path(), os.O_TRUNC, content, s.files.filePerm)
+}
+
+// maxInitFork is much more than the few pages that an init fork has.
+const maxInitFork = 1 << 30

@@ -54,7 +54,7 @@ func (r *Redo) findStart() (*beginning, error) {
 	}
 	r.end, r.tli = b.checkpoint.Redo, b.tli
 	if b.checkpoint.Redo == b.location {
-		r.end = b.end
+		r.prev, r.end = b.location, b.end
 	}
 	r.next = r.end
 	return b, nil

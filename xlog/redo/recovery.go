@@ -46,6 +46,9 @@ type recovery struct {
 	end  xlog.LSN        // end of the last record that was applied (lastReplayedEndRecPtr)
 	tli  xlog.TimelineID // its timeline
 	next xlog.LSN        // end of the record that is being applied (replayEndRecPtr)
+	prev xlog.LSN        // where the last record that was applied begins; 0 when there was none
+
+	fullPageWrites bool // of the primary, where replay is (lastFullPageWrites)
 
 	applied uint64 // records
 	last    lastCheckPoint

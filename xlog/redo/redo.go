@@ -146,7 +146,7 @@ func (r *Redo) apply(payload rmgr.Payload) error {
 	if r.rec.Rmgr == rmgr.Transaction {
 		r.noteTime(payload)
 	}
-	r.end = r.lsn
+	r.prev, r.end = r.rec.LSN, r.lsn
 	return r.reachConsistency()
 }
 

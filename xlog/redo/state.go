@@ -17,6 +17,7 @@ func (r *Redo) startState(p *rmgr.CheckPoint) error {
 		OldestCommitTsXID: p.OldestCommitTsXID, NewestCommitTsXID: p.NewestCommitTsXID,
 		NextRelNumber: p.NextRelfilenode, NextGxid: p.NextGxid,
 	}
+	r.fullPageWrites = p.FullPageWrites
 	var err error
 	r.state, err = pgdata.OpenTransactions(pgdata.TransactionsConfig{
 		Dir: r.dir, Dialect: r.dialect, NextXID: p.NextXID, CommitTimes: r.control.TrackCommitTimestamp,

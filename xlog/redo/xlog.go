@@ -31,6 +31,7 @@ func (r *Redo) xlog(p rmgr.Payload) error {
 	case *rmgr.EndOfRecovery:
 		return r.onTimeline(p.ThisTimeLineID)
 	case *rmgr.FPWChange:
+		r.fullPageWrites = p.FullPageWrites
 		if !p.FullPageWrites {
 			r.shared.imagesOff.Store(uint64(r.rec.LSN))
 		}
