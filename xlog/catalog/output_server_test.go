@@ -46,6 +46,8 @@ func TestOutput(t *testing.T) {
 			compared += compareOutput(t, db, table, want[table])
 		}
 		compareStatistics(t, db, statistics)
+		compareForm(t, db)
+		compareParse(t, db, tables)
 		compareZones(t, db, zones)
 		require.NotZero(t, compared)
 		t.Logf("%d values of %d tables", compared, len(tables))
