@@ -3,6 +3,7 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -205,6 +206,7 @@ func (db *DB) columnsOf(info *RelationInfo) ([]Column, error) {
 		}
 		err = attribute.scan(matchOID(func(oid uint32) bool { return oid == info.OID }), db.addColumn)
 		if err != nil {
+			delete(db.columns, info.OID)
 			return nil, err
 		}
 		columns = db.columns[info.OID]
@@ -250,7 +252,8 @@ func missingValue(row *Row) ([]byte, error) {
 	if row.rel.Column("attmissingval") < 0 {
 		return nil, nil
 	}
-	return row.Value(row.rel.Column("attmissingval"))
+	value, err := row.Value(row.rel.Column("attmissingval"))
+	return bytes.Clone(value), err
 }
 
 func (db *DB) loadNamespaces() error {
