@@ -87,7 +87,7 @@ func (d *demo) play(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, pgserver.StopDirectory(d.dir, pgserver.Fast)) }()
 	d.say("activate: the standby accepts connections on port %d after %s, timeline %s from %s", a.Port,
-		a.Took.Round(time.Millisecond), a.NewTimeline, a.SwitchLSN)
+		a.Took.Round(time.Millisecond), a.NewTimeline, a.Switch)
 	return d.compare(ctx)
 }
 

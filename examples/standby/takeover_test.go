@@ -226,7 +226,7 @@ func (to *takeover) activate(t *testing.T) {
 	require.EqualValues(t, 1, a.OldTimeline)
 	require.EqualValues(t, 2, a.NewTimeline)
 	require.NoError(t, to.runner.Wait(), "run ends cleanly when the standby is activated")
-	t.Logf("activated in %s at %s", a.Took, a.SwitchLSN)
+	t.Logf("activated in %s at %s", a.Took, a.Switch)
 }
 
 // connect is a connection to the new coordinator.

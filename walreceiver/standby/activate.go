@@ -6,16 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/redo"
 	"github.com/walmirror/walmirror/xlog/vfs"
-	"github.com/walmirror/walmirror/xlog/waldir"
 )
 
 var (
@@ -28,40 +25,51 @@ var (
 
 // ActivateConfig says how a standby becomes the coordinator.
 type ActivateConfig struct {
-	Dir    string
-	BinDir string // directory of postgres and pg_ctl; empty: looked for
-	Force  bool   // also while the primary answers
+	Dir string
+	// BinDir is the directory of postgres and pg_ctl: the server is started in the end, on the standby's port. Empty: the
+	// directory is left shut down.
+	BinDir string
+	// Force goes on while the primary answers, and when log that was acknowledged cannot be read.
+	Force bool
 
 	// ProbeTimeout limits the question to the primary. Default 5 s.
 	ProbeTimeout time.Duration
-	// Timeout limits every other step: the receiver's end, replay up to a consistent state, promotion. Default: none
-	// but the context's.
+	// Timeout limits every other step: replay and the new timeline, the server's start. Default: none but the context's.
 	Timeout time.Duration
+	// CacheBytes is the budget of the page cache for replay; 0: pgdata.DefaultBudget.
+	CacheBytes int64
 	// OnStep is told what begins. May be nil.
 	OnStep func(step string)
 }
 
 // Activation is what happened.
 type Activation struct {
-	OldTimeline xlog.TimelineID `json:"old_timeline"`
-	NewTimeline xlog.TimelineID `json:"new_timeline"`
-	SwitchLSN   xlog.LSN        `json:"switch_lsn"` // where the new timeline leaves the old one
-	Port        int             `json:"port"`
-	PID         int             `json:"pid"` // of the postmaster
-	SocketDir   string          `json:"socket_directory"`
-	BinDir      string          `json:"postgres"`
-	Took        time.Duration   `json:"took_ns"` // from the order until connections are accepted
+	redo.Promotion
+	Took time.Duration `json:"took_ns"` // from the order until the last step was done
+	// Serving is the process of the Standby that goes on sending to those who follow it; 0 for none. It holds the directory:
+	// a server starts on it when it has ended.
+	Serving int `json:"serving_pid,omitempty"`
+	// Command starts the server, when none was started.
+	Command string `json:"command,omitempty"`
+
+	// Of the server, when one was started.
+	Port      int    `json:"port,omitempty"`
+	PID       int    `json:"pid,omitempty"` // of the postmaster
+	SocketDir string `json:"socket_directory,omitempty"`
+	BinDir    string `json:"postgres,omitempty"`
 }
 
 const defaultProbeTimeout = 5 * time.Second
 
-// Activate turns the standby in cfg.Dir into a primary: it makes sure that the old primary does not answer, ends the
-// Standby that may run on the directory, makes the received log durable, starts the real server on the directory with
-// no primary to connect to, lets it replay everything that is in pg_wal, promotes it, and waits until it accepts
-// connections. Interrupted at any point it can be run again. A server that already runs on the directory as a standby
-// is promoted as it is.
+// Activate turns the standby in cfg.Dir into a primary, without a PostgreSQL installation: it makes sure that the old primary
+// does not answer, replays everything that is durable in pg_wal, begins a new timeline there, and leaves the directory shut
+// down, so that a server starts on it with nothing to recover. With BinDir it starts that server.
 //
-// PostgreSQL refuses to run as root: for root the server is started as the owner of the directory.
+// A Standby that runs on the directory does it itself, and goes on serving those who follow it; with BinDir it ends. Of
+// Greenplum and Cloudberry the server of BinDir, when it is given, does the last step.
+//
+// Interrupted at any point it can be run again; see redo.Redo.Promote. On a directory that was activated it only starts the
+// server. PostgreSQL refuses to run as root: for root the files and the server are those of the directory's owner.
 func Activate(ctx context.Context, cfg ActivateConfig) (Activation, error) {
 	if cfg.ProbeTimeout == 0 {
 		cfg.ProbeTimeout = defaultProbeTimeout
@@ -69,28 +77,17 @@ func Activate(ctx context.Context, cfg ActivateConfig) (Activation, error) {
 	if cfg.OnStep == nil {
 		cfg.OnStep = func(string) {}
 	}
-	began := time.Now()
 	a, err := newActivator(ctx, cfg)
 	if err != nil {
 		return Activation{}, err
 	}
-	for _, step := range []struct {
-		name string
-		run  func(context.Context) error
-	}{
-		{"asking the primary whether it is alive", a.checkPrimary},
-		{"ending the receiver", a.stopRunner},
-		{"making the received log durable", a.secureLog},
-		{"starting the server and replaying the log", a.startServer},
-		{"promoting", a.promote},
-		{"waiting for connections", a.waitReady},
-	} {
+	for _, step := range a.steps() {
 		cfg.OnStep(step.name)
 		if err := a.limited(ctx, step.run); err != nil {
 			return Activation{}, fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	a.result.Took = time.Since(began)
+	a.result.Took = time.Since(a.began)
 	return a.result, nil
 }
 
@@ -98,48 +95,91 @@ func Activate(ctx context.Context, cfg ActivateConfig) (Activation, error) {
 type activator struct {
 	cfg    ActivateConfig
 	data   *pgdata.DataDir
-	server server
+	server server // of BinDir
+	again  bool   // the directory was activated before
+	began  time.Time
 	result Activation
 }
 
-func newActivator(ctx context.Context, cfg ActivateConfig) (*activator, error) {
-	data, err := openStandby(cfg.Dir)
-	if err != nil {
-		return nil, err
-	}
-	binDir, err := FindPostgres(ctx, cfg.BinDir, data.Major)
-	if err != nil {
-		return nil, err
-	}
-	srv, err := newServer(data, binDir)
-	if err != nil {
-		return nil, err
-	}
-	a := &activator{cfg: cfg, data: data, server: srv}
-	a.result.BinDir = binDir
-	return a, nil
+type step struct {
+	name string
+	run  func(context.Context) error
 }
 
-// openStandby opens the directory of a standby that has not been activated.
-func openStandby(dir string) (*pgdata.DataDir, error) {
+// newActivator looks at everything that can be looked at before something is changed.
+func newActivator(ctx context.Context, cfg ActivateConfig) (*activator, error) {
+	a := &activator{cfg: cfg, began: time.Now()}
+	var err error
+	if a.data, err = openStandby(cfg.Dir); errors.Is(err, ErrActivated) && cfg.BinDir != "" {
+		a.again = true
+		a.data, err = openDir(cfg.Dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if a.data.CatalogOnly {
+		return nil, fmt.Errorf("%s: %w", a.data.Path, pgdata.ErrCatalogOnly)
+	}
+	if cfg.BinDir == "" {
+		return a, nil
+	}
+	if err := checkPostgres(ctx, cfg.BinDir, a.data.Major); err != nil {
+		return nil, err
+	}
+	a.result.BinDir = cfg.BinDir
+	a.server, err = newServer(a.data, cfg.BinDir)
+	return a, err
+}
+
+func (a *activator) steps() []step {
+	var list []step
+	switch {
+	case a.again:
+		list = append(list, step{"ending the standby that serves the directory", a.stopRunner}, step{"looking back", a.lookBack})
+	case a.byServer():
+		list = append(list, step{"asking the primary whether it is alive", a.checkPrimary},
+			step{"ending the receiver", a.stopRunner},
+			step{"making the received log durable", a.secureLog},
+			step{"starting the server and replaying the log", a.server.startStandby},
+			step{"promoting", a.server.promote}, step{"looking back", a.lookBack},
+			step{"waiting for connections", a.waitReady})
+		return list
+	default:
+		list = append(list, step{"asking the primary whether it is alive", a.checkPrimary},
+			step{"replaying the log and beginning a new timeline", a.promote})
+	}
+	if a.cfg.BinDir == "" {
+		return append(list, step{"looking for a server", a.suggest})
+	}
+	return append(list, step{"starting the server", a.startServer}, step{"waiting for connections", a.waitReady})
+}
+
+// byServer tells whether the server's own promotion does the last step: Greenplum's changes rows of a catalog then.
+func (a *activator) byServer() bool {
+	return a.cfg.BinDir != "" && a.data.Dialect.Flavour() != xlog.PostgreSQL
+}
+
+func openDir(dir string) (*pgdata.DataDir, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
-	data, err := pgdata.Open(vfs.OS, dir)
+	return pgdata.Open(vfs.OS, dir)
+}
+
+// openStandby opens the directory of a standby that has not been activated.
+func openStandby(dir string) (*pgdata.DataDir, error) {
+	data, err := openDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	if ok, err := pgdata.StandbySignal.Exists(vfs.OS, dir); err != nil || !ok {
-		if err == nil && data.Control.CheckPointCopy.ThisTimeLineID > 1 {
-			err = fmt.Errorf("%w: %s has no %s and is on timeline %s", ErrActivated, dir, pgdata.StandbySignal,
-				data.Control.CheckPointCopy.ThisTimeLineID)
-		} else if err == nil {
-			err = fmt.Errorf("%w: %s has no %s", ErrNotStandby, dir, pgdata.StandbySignal)
-		}
-		return nil, err
+	if ok, err := pgdata.StandbySignal.Exists(vfs.OS, data.Path); err != nil || ok {
+		return data, err
 	}
-	return data, nil
+	if tli := data.Control.CheckPointCopy.ThisTimeLineID; tli > 1 {
+		return nil, fmt.Errorf("%w: %s has no %s and is on timeline %s", ErrActivated, data.Path, pgdata.StandbySignal, tli)
+	}
+	return nil, fmt.Errorf("%w: %s has no %s", ErrNotStandby, data.Path, pgdata.StandbySignal)
 }
 
 func (a *activator) limited(ctx context.Context, run func(context.Context) error) error {
@@ -168,36 +208,6 @@ func (a *activator) checkPrimary(ctx context.Context) error {
 	return probePrimary(ctx, conninfo, a.data.SystemID, a.cfg.ProbeTimeout)
 }
 
-// stopRunner ends a Standby on the directory with SIGTERM and waits until it has let go of it.
-func (a *activator) stopRunner(ctx context.Context) error {
-	asked := 0
-	for {
-		holder, err := pgdata.ReadPIDFile(vfs.OS, a.data.Path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		st, err := loadStatus(a.data.Path)
-		if err != nil {
-			return err
-		}
-		if !holder.Running() || holder.PID != st.PID {
-			return nil // stale, or a real server: startServer finds out
-		}
-		if asked != holder.PID {
-			if err := syscall.Kill(holder.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
-				return fmt.Errorf("the standby runs as process %d, which cannot be told to end: %w", holder.PID, err)
-			}
-			asked = holder.PID
-		}
-		if err := sleep(ctx, pollInterval); err != nil {
-			return fmt.Errorf("the standby, process %d, does not end: %w", holder.PID, err)
-		}
-	}
-}
-
 const pollInterval = 20 * time.Millisecond
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -206,90 +216,5 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return context.Cause(ctx)
 	case <-time.After(d):
 		return nil
-	}
-}
-
-// secureLog makes what a killed receiver left in the page cache durable and removes what it had only begun.
-func (a *activator) secureLog(ctx context.Context) error {
-	if running, err := a.server.running(); err != nil || running {
-		return err
-	}
-	lock, err := a.data.Lock(0)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	dir, err := waldir.Open(waldir.Config{Path: a.data.WALPath(), SegmentSize: a.data.SegmentSize})
-	if err != nil {
-		return err
-	}
-	if tli, _, ok := dir.Resume(); ok {
-		a.result.OldTimeline = tli
-	}
-	if err := dir.Close(); err != nil {
-		return err
-	}
-	return waldir.SyncAll(ctx, vfs.OS, a.data.WALPath())
-}
-
-func (a *activator) startServer(ctx context.Context) error {
-	running, err := a.server.running()
-	if err != nil || running {
-		return err
-	}
-	return a.server.start(ctx)
-}
-
-func (a *activator) promote(ctx context.Context) error {
-	if err := a.server.promote(ctx); err != nil {
-		return err
-	}
-	tli, err := newestHistory(a.data.WALPath())
-	if err != nil {
-		return err
-	}
-	a.result.NewTimeline = tli.Timeline
-	if n := len(tli.Ancestors); n > 0 {
-		a.result.OldTimeline, a.result.SwitchLSN = tli.Ancestors[n-1].Timeline, tli.Ancestors[n-1].LSN
-	}
-	return nil
-}
-
-// newestHistory reads the history file of the newest timeline, which is the one that promotion began.
-func newestHistory(walPath string) (xlog.History, error) {
-	entries, err := os.ReadDir(walPath)
-	if err != nil {
-		return xlog.History{}, err
-	}
-	var newest xlog.TimelineID
-	for _, e := range entries {
-		if t, err := xlog.ParseHistoryName(e.Name()); err == nil {
-			newest = max(newest, t)
-		}
-	}
-	if newest == 0 {
-		return xlog.History{}, fmt.Errorf("promotion left no timeline history file in %s", walPath)
-	}
-	content, err := os.ReadFile(filepath.Join(walPath, newest.HistoryName()))
-	if err != nil {
-		return xlog.History{}, err
-	}
-	return xlog.ParseHistory(newest, content)
-}
-
-// waitReady waits until the server accepts connections, which is when the standby has become the coordinator.
-func (a *activator) waitReady(ctx context.Context) error {
-	for {
-		pid, err := pgdata.ReadPIDFile(vfs.OS, a.data.Path)
-		if err != nil {
-			return fmt.Errorf("the server is gone; see %s: %w", a.server.logFile(), err)
-		}
-		if pid.Status == "ready" && accepts(ctx, pid) {
-			a.result.PID, a.result.Port, a.result.SocketDir = pid.PID, pid.Port, pid.SocketDir
-			return nil
-		}
-		if err := sleep(ctx, pollInterval); err != nil {
-			return err
-		}
 	}
 }

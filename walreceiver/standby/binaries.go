@@ -16,18 +16,15 @@ import (
 // ErrNoPostgres says that no PostgreSQL installation of the directory's version was found.
 var ErrNoPostgres = errors.New("no PostgreSQL installation of this version found")
 
-// FindPostgres returns the directory that holds postgres and pg_ctl of the given major version: binDir if it is
-// given, otherwise the first that fits of $PATH and the places where packages put it.
-func FindPostgres(ctx context.Context, binDir string, major int) (string, error) {
-	if binDir != "" {
-		return binDir, checkPostgres(ctx, binDir, major)
-	}
+// FindPostgres returns the directory that holds postgres and pg_ctl of the given major version: the first that fits of
+// $PATH and the places where packages put it.
+func FindPostgres(ctx context.Context, major int) (string, error) {
 	for _, dir := range postgresDirs(major) {
 		if checkPostgres(ctx, dir, major) == nil {
 			return dir, nil
 		}
 	}
-	return "", fmt.Errorf("%w (PostgreSQL %d): name its directory of programs with --postgres", ErrNoPostgres, major)
+	return "", fmt.Errorf("%w (PostgreSQL %d)", ErrNoPostgres, major)
 }
 
 func postgresDirs(major int) []string {

@@ -12,12 +12,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
-	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
 // server is the real server of a data directory, worked through its own pg_ctl.
@@ -41,40 +39,81 @@ func newServer(data *pgdata.DataDir, binDir string) (server, error) {
 				"into the directory", name, data.Path)
 		}
 	}
-	if os.Geteuid() != 0 {
-		return s, nil
-	}
-	info, err := os.Stat(data.Path)
-	if err != nil {
+	uid, gid, err := owner(data)
+	if err != nil || os.Geteuid() != 0 {
 		return s, err
 	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || owner.Uid == 0 {
+	if uid == 0 {
 		return s, fmt.Errorf("%s belongs to root, and PostgreSQL does not run as root: give it to the user of the "+
 			"server (chown -R postgres: %s)", data.Path, data.Path)
 	}
-	s.credential = &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid}
+	s.credential = &syscall.Credential{Uid: uid, Gid: gid}
 	return s, nil
+}
+
+// owner is to whom the directory belongs.
+func owner(data *pgdata.DataDir) (uid, gid uint32, err error) {
+	info, err := os.Stat(data.Path)
+	if err != nil {
+		return 0, 0, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, 0, nil
+	}
+	return st.Uid, st.Gid, nil
+}
+
+// giveToOwner gives what root made in the directory and its tablespaces to the directory's owner.
+func giveToOwner(data *pgdata.DataDir) error {
+	uid, gid, err := owner(data)
+	if err != nil || os.Geteuid() != 0 || uid == 0 {
+		return err
+	}
+	roots := []string{data.Path}
+	for _, space := range data.Tablespaces {
+		if space.Path != "" {
+			roots = append(roots, space.Path)
+		}
+	}
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return os.Lchown(name, int(uid), int(gid))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s server) logFile() string { return filepath.Join(s.data.Path, serverLog) }
 
-// running tells whether a postmaster works on the directory.
-func (s server) running() (bool, error) {
-	holder, err := pgdata.ReadPIDFile(vfs.OS, s.data.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil && holder.Running(), err
+// start runs the server.
+func (s server) start(ctx context.Context) error { return s.startWith(ctx, serverOptions(s.data)) }
+
+// startStandby runs the server as a standby that has no primary: it replays what is in pg_wal and waits for promotion.
+func (s server) startStandby(ctx context.Context) error {
+	return s.startWith(ctx, "-c primary_conninfo= -c primary_slot_name= -c restore_command= "+serverOptions(s.data))
 }
 
-// start runs the server as a standby that has no primary: it replays what is in pg_wal and waits for promotion.
-func (s server) start(ctx context.Context) error {
-	options := []string{"-c primary_conninfo=", "-c primary_slot_name=", "-c restore_command="}
-	if s.data.Dialect.Flavour() != xlog.PostgreSQL {
-		options = append(options, "-c gp_role=dispatch")
+func (s server) startWith(ctx context.Context, options string) error {
+	args := []string{"start", "-l", s.logFile()}
+	if options != "" {
+		args = append(args, "-o", options)
 	}
-	return s.pgCtl(ctx, "start", "-l", s.logFile(), "-o", strings.Join(options, " "))
+	return s.pgCtl(ctx, args...)
+}
+
+// serverOptions are what a coordinator's server is told.
+func serverOptions(data *pgdata.DataDir) string {
+	if data.Dialect.Flavour() != xlog.PostgreSQL {
+		return "-c gp_role=dispatch"
+	}
+	return ""
 }
 
 func (s server) promote(ctx context.Context) error { return s.pgCtl(ctx, "promote") }

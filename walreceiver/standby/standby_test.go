@@ -265,10 +265,15 @@ func TestActivate(t *testing.T) {
 	require.Equal(t, snap.Port, a.Port)
 	require.EqualValues(t, 2, a.NewTimeline)
 
+	again, err := standby.Activate(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Equal(t, a.PID, again.PID, "the server runs already")
+	require.Equal(t, a.Switch, again.Switch)
+	cfg.BinDir = ""
 	_, err = standby.Activate(t.Context(), cfg)
-	require.ErrorIs(t, err, standby.ErrNotStandby)
+	require.ErrorIs(t, err, standby.ErrActivated)
 	_, err = standby.New(standby.Config{Dir: snap.Dir})
-	require.ErrorIs(t, err, standby.ErrNotStandby)
+	require.ErrorIs(t, err, standby.ErrActivated)
 }
 
 // TestIncomplete: an interrupted snapshot is no standby, and says what it is.
