@@ -40,6 +40,7 @@ const (
 	sync     = "golang.org/x/sync"
 	testify  = "github.com/stretchr/testify"
 	scram    = "github.com/xdg-go/scram"
+	sqlite   = "github.com/ncruces/go-sqlite3"
 	anything = "*"
 )
 
@@ -67,8 +68,9 @@ var rules = map[string]rule{
 	"protocol/protocoltest": {ours: "xlog protocol", others: pgproto},
 
 	"walsender/syncrep": {ours: "xlog"},
+	"walsender/pgsql":   {ours: "xlog protocol", others: sqlite},
 	"walsender": {
-		ours:   "protocol xlog xlog/vfs xlog/waldir xlog/pgdata xlog/bufpage walsender/syncrep",
+		ours:   "protocol xlog xlog/vfs xlog/waldir xlog/pgdata xlog/bufpage walsender/syncrep walsender/pgsql",
 		others: strings.Join([]string{pgproto, compress, scram, sync, sys}, " "),
 	},
 	"walreceiver": {
@@ -77,14 +79,14 @@ var rules = map[string]rule{
 	},
 	"walreceiver/standby": {
 		ours: "protocol walsender walsender/syncrep walreceiver xlog xlog/bufpage xlog/rmgr xlog/redo xlog/pgdata" +
-			" xlog/waldir xlog/catalog xlog/vfs",
+			" xlog/waldir xlog/catalog xlog/catalog/changes xlog/vfs",
 		others: strings.Join([]string{pgproto, pgconn, sync, sys}, " "),
 	},
 
 	// The programs stand above all; what is for tests only is still not theirs, but for the demonstration's primary.
 	"examples/": {
 		ours: "protocol walsender walreceiver walreceiver/standby xlog xlog/bufpage xlog/rmgr xlog/redo xlog/pgdata" +
-			" xlog/waldir xlog/catalog xlog/vfs examples/",
+			" xlog/waldir xlog/catalog xlog/catalog/changes xlog/vfs examples/",
 		others: anything,
 	},
 	"examples/standby": {

@@ -40,6 +40,7 @@ type applier struct {
 	reached func()              // told when everything durable is applied
 	release func(keep xlog.LSN) // told what of the log is still needed
 	events  func(Event)
+	feeds   feeds
 
 	seen    xlog.LSN // end of what was durable when replay last came to the end
 	corrupt xlog.LSN // where the log looked corrupt then
@@ -87,6 +88,7 @@ func (a *applier) replay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.feeds.begin(r)
 	a.mu.Lock()
 	a.redo = r
 	a.mu.Unlock()

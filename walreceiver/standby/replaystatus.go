@@ -41,6 +41,10 @@ func (s *Standby) newApplier() *applier {
 		cfg: s.cfg.Replay, dir: s.data.Path, log: newDurableWAL(s.data.WALPath(), s.data.SegmentSize),
 		version: s.status.ServerVersionNum, reached: s.caughtUp, release: s.removeLog, events: s.events,
 		order: make(chan struct{}), ended: make(chan struct{}),
+		feeds: feeds{
+			always: s.cfg.OnChanges, watchers: map[*Watcher]struct{}{},
+			failed: func(err error) { s.events(ChangesEnded{Err: err}) },
+		},
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/walmirror/walmirror/walreceiver"
 	"github.com/walmirror/walmirror/walsender"
 	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/catalog/changes"
 	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/vfs"
 	"github.com/walmirror/walmirror/xlog/waldir"
@@ -34,6 +35,9 @@ type Config struct {
 	// Serve makes the standby one that others follow; nil does not. Its Source and Slots are the standby's. The standby
 	// closes the listeners. Hot standby feedback of clients is passed on to the primary.
 	Serve *walsender.Config
+	// OnChanges is called for every transaction that changed catalogs, by the goroutine of replay, which waits for it; see
+	// package changes. The last ones before a restart may come again after it. May be nil; see Watch too.
+	OnChanges func(*changes.Transaction)
 	// OnEvent is called for everything worth a line in a log. May be nil.
 	OnEvent func(Event)
 }
@@ -151,7 +155,7 @@ func (s *Standby) Run(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return errors.Join(err, s.end())
 	}
-	for _, watch := range []func(context.Context) error{s.keepStatus, s.awaitOrder} {
+	for _, watch := range []func(context.Context) error{s.keepStatus, s.awaitOrder, s.serveWatchers} {
 		g.Go(func() error {
 			defer cancel()
 			return watch(ctx)

@@ -90,30 +90,32 @@ func (f *Feed) filesOf(fp *footprint, top uint32, end *rmgr.XactEnd) ([]touchedF
 		if err != nil {
 			return nil, err
 		}
-		if file.file == present {
-			files = append(files, file)
-		} else {
-			files = whole(files, touchedFile{catalog: file.catalog, file: present})
+		if file.file != present {
+			file = touchedFile{catalog: file.catalog, file: present, all: true}
 		}
+		files = add(files, file)
 	}
 	for _, m := range fp.moved {
 		present, err := f.tables.fileOf(m.catalog)
 		if err != nil {
 			return nil, err
 		}
-		files = whole(files, touchedFile{catalog: m.catalog, file: present, from: m.from})
+		files = add(files, touchedFile{catalog: m.catalog, file: present, all: true, from: m.from})
 	}
 	return files, nil
 }
 
-// whole has all of a catalog looked at, in its present file. One that was dropped with its database has none.
-func whole(files []touchedFile, file touchedFile) []touchedFile {
-	file.all = true
+// add has a catalog looked at once: in all of it, when there is a reason to. One that was dropped with its database
+// has no file.
+func add(files []touchedFile, file touchedFile) []touchedFile {
 	for i := range files {
-		if files[i].catalog == file.catalog {
-			files[i] = file
-			return files
+		if files[i].catalog != file.catalog {
+			continue
 		}
+		if file.all {
+			files[i] = file
+		}
+		return files
 	}
 	if file.file.RelNumber == 0 {
 		return files

@@ -3,9 +3,9 @@
 // Package changes tells which rows of the catalogs each transaction has inserted, updated and deleted, in the order
 // of the commits: a feed of definitions, without triggers, publications or logical decoding on the primary.
 //
-//	feed, err := changes.New(r, changes.Config{Emit: func(tx *changes.Transaction) { ... }})  // r is a *redo.Redo
+//	feed := changes.New(r, changes.Config{Emit: func(tx *changes.Transaction) { ... }})  // r is a *redo.Redo
 //	r.Observe(feed)
-//	_, err = r.Replay(ctx, redo.ReplayConfig{})
+//	_, err := r.Replay(ctx, redo.ReplayConfig{})
 //
 // A feed watches the records that redo applies. Of a transaction in progress it remembers nothing but which blocks
 // of catalogs it has written. Before the commit is applied it reads these blocks: tuples whose xmin or xmax is one

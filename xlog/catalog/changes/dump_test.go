@@ -129,7 +129,8 @@ func of(txs []*changes.Transaction) delta {
 	return d
 }
 
-var copyEscapes = strings.NewReplacer("\\", `\\`, "\b", `\b`, "\f", `\f`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\v", `\v`)
+var copyEscapes = strings.NewReplacer(
+	"\\", `\\`, "\b", `\b`, "\f", `\f`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\v", `\v`)
 
 // copyLine is a row as COPY writes it.
 func copyLine(r *changes.Row) string {

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -69,11 +68,11 @@ func testLoad(t *testing.T, major int, parts ...string) {
 			r.each(database, sql, run)
 		},
 	}, pgreplay.Online)
-	compare(t, r.steps, follow(t, source))
+	compare(t, r.steps, follow(t, source, changes.Config{}))
 }
 
 // follow replays everything and gives what the feed had to tell.
-func follow(t *testing.T, source *pgreplay.Source) []*changes.Transaction {
+func follow(t *testing.T, source *pgreplay.Source, cfg changes.Config) []*changes.Transaction {
 	dir := filepath.Join(pgserver.TempDir(t), "data")
 	require.NoError(t, source.Copy(dir))
 	var txs []*changes.Transaction
@@ -81,10 +80,9 @@ func follow(t *testing.T, source *pgreplay.Source) []*changes.Transaction {
 		r, err := redo.New(redo.Config{Dir: dir, ServerVersion: source.Version})
 		require.NoError(t, err)
 		defer r.Close()
-		r.Observe(changes.New(r, changes.Config{
-			Emit:   func(tx *changes.Transaction) { txs = append(txs, tx) },
-			Failed: func(err error) { t.Error(err) },
-		}))
+		cfg.Emit = func(tx *changes.Transaction) { txs = append(txs, tx) }
+		cfg.Failed = func(err error) { t.Error(err) }
+		r.Observe(changes.New(r, cfg))
 		began := time.Now()
 		_, err = r.Replay(t.Context(), redo.ReplayConfig{Target: redo.Target{LSN: source.Last}})
 		require.NoError(t, err)
@@ -150,15 +148,4 @@ func checkPairs(t *testing.T, s step, txs []*changes.Transaction) {
 			}
 		}
 	}
-}
-
-// script is statements each of which ends at the end of a line.
-func script(text string) []string {
-	var list []string
-	for _, s := range strings.SplitAfter(text, ";\n") {
-		if s = strings.TrimSpace(s); s != "" {
-			list = append(list, s)
-		}
-	}
-	return list
 }

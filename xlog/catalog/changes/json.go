@@ -3,54 +3,58 @@
 package changes
 
 import (
+	"bytes"
 	"encoding/json"
-	"time"
+	"fmt"
 )
 
 // MarshalJSON gives a row as an object with its columns in their order, each a string or null.
 func (r *Row) MarshalJSON() ([]byte, error) {
-	dst := []byte{'{'}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
 	for i, name := range r.Columns {
-		if i > 0 {
-			dst = append(dst, ',')
+		out.WriteByte("{,"[min(i, 1)])
+		if err := enc.Encode(name); err != nil {
+			return nil, err
 		}
-		dst = append(appendString(dst, name), ':')
-		if v := r.Values[i]; v.Null {
-			dst = append(dst, "null"...)
-		} else {
-			dst = appendString(dst, v.Text)
+		out.WriteByte(':')
+		var value any
+		if v := r.Values[i]; !v.Null {
+			value = v.Text // bytes that are not UTF-8 become U+FFFD
+		}
+		if err := enc.Encode(value); err != nil {
+			return nil, err
 		}
 	}
-	return append(dst, '}'), nil
+	if len(r.Columns) == 0 {
+		out.WriteByte('{')
+	}
+	out.WriteByte('}')
+	return out.Bytes(), nil
 }
 
-// appendString appends a string of JSON; bytes that are not UTF-8 become U+FFFD.
-func appendString(dst []byte, s string) []byte {
-	text, err := json.Marshal(s)
-	if err != nil {
-		return append(dst, `""`...) // a string has no error
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (r *Row) UnmarshalJSON(text []byte) error {
+	*r = Row{}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if _, err := dec.Token(); err != nil {
+		return err
 	}
-	return append(dst, text...)
-}
-
-// MarshalJSON gives a transaction as one line, with positions as text.
-func (t *Transaction) MarshalJSON() ([]byte, error) {
-	line := struct {
-		LSN      string     `json:"lsn"`
-		End      string     `json:"end_lsn"`
-		Timeline uint32     `json:"timeline"`
-		XID      uint32     `json:"xid,omitempty"`
-		Time     *time.Time `json:"time,omitempty"`
-		GID      string     `json:"gid,omitempty"`
-		InPlace  bool       `json:"in_place,omitempty"`
-		Changes  []Change   `json:"changes"`
-		Omitted  int        `json:"omitted,omitempty"`
-	}{
-		LSN: t.LSN.String(), End: t.End.String(), Timeline: uint32(t.Timeline), XID: t.XID, GID: t.GID,
-		InPlace: t.InPlace, Changes: t.Changes, Omitted: t.Omitted,
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		var value *string
+		if err := dec.Decode(&value); err != nil {
+			return fmt.Errorf("column %v: %w", name, err)
+		}
+		v := Value{Null: value == nil}
+		if value != nil {
+			v.Text = *value
+		}
+		r.Columns, r.Values = append(r.Columns, fmt.Sprint(name)), append(r.Values, v)
 	}
-	if !t.Time.IsZero() {
-		line.Time = &t.Time
-	}
-	return json.Marshal(line)
+	return nil
 }

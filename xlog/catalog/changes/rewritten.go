@@ -27,7 +27,7 @@ func (f *Feed) collect(xids []uint32, files []touchedFile) (rows []rowChange, mo
 		}
 		for id, loc := range rewritten {
 			moved = append(moved, id)
-			files = whole(files, touchedFile{catalog: id, file: loc})
+			files = add(files, touchedFile{catalog: id, file: loc, all: true})
 		}
 	}
 	for _, file := range files {
