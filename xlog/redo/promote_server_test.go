@@ -37,22 +37,25 @@ var promoteLoad = []string{
 const openTransaction = "BEGIN; INSERT INTO kept VALUES (-1); CREATE TABLE unfinished (n int); DELETE FROM kept WHERE n < 500"
 
 func recordPromotion(t *testing.T, major int) *pgreplay.Source {
-	settings := map[string]string{"max_prepared_transactions": "5", "autovacuum": "off"}
-	return pgreplay.RecordLoad(t, pgserver.Options{Major: major, Settings: settings}, pgreplay.Cold,
-		func(s *pgserver.Server) {
-			for _, sql := range promoteLoad {
-				s.SQL(t, sql)
-			}
-			conn, err := s.Connect(t.Context())
-			require.NoError(t, err)
-			defer conn.Close(context.Background())
-			for _, sql := range strings.Split(openTransaction, "; ") {
-				_, err = conn.Exec(t.Context(), sql)
-				require.NoError(t, err, sql)
-			}
-			s.SQL(t, "SELECT pg_create_restore_point('here')")
-			s.SQL(t, "INSERT INTO kept VALUES (200000, 'later')")
-		})
+	return recordPromotionOf(t, pgserver.Options{Major: major})
+}
+
+func recordPromotionOf(t *testing.T, opts pgserver.Options) *pgreplay.Source {
+	opts.Settings = map[string]string{"max_prepared_transactions": "5", "autovacuum": "off"}
+	return pgreplay.RecordLoad(t, opts, pgreplay.Cold, func(s *pgserver.Server) {
+		for _, sql := range promoteLoad {
+			s.SQL(t, sql)
+		}
+		conn, err := s.Connect(t.Context())
+		require.NoError(t, err)
+		defer conn.Close(context.Background())
+		for _, sql := range strings.Split(openTransaction, "; ") {
+			_, err = conn.Exec(t.Context(), sql)
+			require.NoError(t, err, sql)
+		}
+		s.SQL(t, "SELECT pg_create_restore_point('here')")
+		s.SQL(t, "INSERT INTO kept VALUES (200000, 'later')")
+	})
 }
 
 // promoteCopy replays a copy of the source up to the target and promotes it.
