@@ -101,3 +101,8 @@ func (d *Dialect) DatabaseColumns() []CatalogColumn {
 	}
 	return databaseColumns12
 }
+
+// VarlenaNetworkOrder tells whether the headers of values of variable length have their length in network byte order, as
+// Greenplum and Cloudberry have always had it (src/include/postgres.h there), and a pointer to a TOAST table two bytes of
+// padding and a kind of its own.
+func (d *Dialect) VarlenaNetworkOrder() bool { return d.isGreenplum() }

@@ -109,7 +109,7 @@ func (a *array) each(t *TypeInfo, plain func(*varlena) ([]byte, error), f func(i
 func cutValue(t *TypeInfo, b []byte, plain func(*varlena) ([]byte, error)) (raw []byte, size int, err error) {
 	switch {
 	case t.Len == -1:
-		v, size, err := cutVarlena(b)
+		v, size, err := cutVarlena(t, b)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -130,7 +130,7 @@ func compareRow(count *compared, row *catalog.Row, want []string) error {
 		case err != nil:
 			return err
 		case copyText(text, null) != want[0]:
-			return fmt.Errorf("row %s, column %s: %.1000q instead of %.1000q", row.TID, column.Name, copyText(text, null), want[0])
+			return fmt.Errorf("row %s, column %s: %s", row.TID, column.Name, difference(copyText(text, null), want[0]))
 		}
 		count.values++
 		want = want[1:]
@@ -139,6 +139,16 @@ func compareRow(count *compared, row *catalog.Row, want []string) error {
 		return fmt.Errorf("row %s: there is no column for %q", row.TID, want)
 	}
 	return nil
+}
+
+// difference shows two texts from a little before where they begin to differ.
+func difference(got, want string) string {
+	at := 0
+	for at < min(len(got), len(want)) && got[at] == want[at] {
+		at++
+	}
+	from := max(at-100, 0)
+	return fmt.Sprintf("at byte %d: %.300q instead of %.300q", at, got[from:], want[from:])
 }
 
 var copyEscapes = strings.NewReplacer(

@@ -36,8 +36,8 @@ func parseToastPointer(body []byte) (toastPointer, error) {
 func (p *toastPointer) compressed() bool { return p.size < p.rawSize-varlenaHeader }
 
 // varlena is the payload of a stored varlena.
-func (r *Relation) varlena(stored []byte) ([]byte, error) {
-	v, _, err := cutVarlena(stored)
+func (r *Relation) varlena(t *TypeInfo, stored []byte) ([]byte, error) {
+	v, _, err := cutVarlena(t, stored)
 	if err != nil || v.kind != externalVarlena {
 		if err != nil {
 			return nil, err

@@ -3,7 +3,6 @@
 package catalog
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"github.com/walmirror/walmirror/xlog/bufpage"
@@ -80,10 +79,10 @@ func (f *former) varlena(t *TypeInfo, raw []byte) error {
 	case len(raw) > maxValue-varlenaHeader:
 		return fmt.Errorf("%w: of %d bytes", ErrValue, len(raw))
 	case t.Storage != 'p' && 1+len(raw) <= short:
-		f.tuple = append(f.tuple, byte(1+len(raw))<<1|1)
+		f.tuple = appendHeader(f.tuple, t, len(raw), true)
 	default:
 		f.pad(t.Alignment())
-		f.tuple = binary.LittleEndian.AppendUint32(f.tuple, uint32(varlenaHeader+len(raw))<<2)
+		f.tuple = appendHeader(f.tuple, t, len(raw), false)
 	}
 	f.tuple = append(f.tuple, raw...)
 	return nil

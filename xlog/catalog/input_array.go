@@ -115,7 +115,7 @@ func encodeArray(t *TypeInfo, lengths, bounds []int, values []Value) ([]byte, er
 		raw = padPayload(raw, t.Alignment())
 		switch {
 		case t.Len == -1:
-			raw = binary.LittleEndian.AppendUint32(raw, uint32(varlenaHeader+len(values[i].Raw))<<2)
+			raw = appendHeader(raw, t, len(values[i].Raw), false)
 		case t.Len != -1 && int(t.Len) != len(values[i].Raw):
 			return nil, fmt.Errorf("%w: %d bytes for a type of %d", ErrValue, len(values[i].Raw), t.Len)
 		}

@@ -62,6 +62,7 @@ func (n *names) loadTypes() error {
 			TypeInfo: TypeInfo{
 				OID: row.uint32("oid"), Len: int16(row.uint16("typlen")), ByVal: row.bool("typbyval"),
 				Align: row.byte("typalign"), Storage: row.byte("typstorage"),
+				NetworkOrder: n.db.cat.dialect.VarlenaNetworkOrder(),
 			},
 			Name: row.name("typname"), Schema: n.schema(row.uint32("typnamespace")), Delimiter: row.byte("typdelim"),
 			Relation: row.uint32("typrelid"), Element: row.uint32("typelem"), OutputFunc: row.uint32("typoutput"),

@@ -140,7 +140,7 @@ func (p *printer) jsonValue(t *Type, r *jsonReader, depth int) error {
 }
 
 func (p *printer) jsonNumeric(t *Type, stored []byte) error {
-	v, _, err := cutVarlena(stored)
+	v, _, err := cutVarlena(&t.TypeInfo, stored)
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,7 @@ func columnOf(row *Row) Column {
 		Type: TypeInfo{
 			OID: row.uint32("atttypid"), Len: int16(row.uint16("attlen")), ByVal: row.bool("attbyval"),
 			Align: row.byte("attalign"), Storage: row.byte("attstorage"),
+			NetworkOrder: row.rel.cat.dialect.VarlenaNetworkOrder(),
 		},
 	}
 }

@@ -69,7 +69,7 @@ func (row *Row) Value(i int) ([]byte, error) {
 func (r *Relation) plain(stored []byte, c *Column) ([]byte, error) {
 	switch c.Type.Len {
 	case -1:
-		return r.varlena(stored)
+		return r.varlena(&c.Type, stored)
 	case -2:
 		return stored[:len(stored)-1], nil
 	}

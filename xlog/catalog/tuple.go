@@ -40,7 +40,7 @@ func cutColumn(data []byte, at int, t *TypeInfo) (begin, end int, err error) {
 	size := int(t.Len)
 	switch {
 	case t.Len == -1:
-		_, size, err = cutVarlena(data[at:])
+		_, size, err = cutVarlena(t, data[at:])
 	case t.Len == -2:
 		size = bytes.IndexByte(data[at:], 0) + 1
 		if size == 0 {

@@ -23,6 +23,8 @@ type TypeInfo struct {
 	ByVal   bool
 	Align   byte // 'c', 's', 'i' or 'd': 1, 2, 4 or 8 bytes
 	Storage byte // 'p', 'e', 'm' or 'x': plain, external, main, extended
+	// NetworkOrder tells that varlenas have the headers of Greenplum. See Dialect.VarlenaNetworkOrder.
+	NetworkOrder bool
 }
 
 // Alignment is Align in bytes.

@@ -17,7 +17,13 @@ import (
 //	xxxxxx00 ...        u32               header of four bytes: length with it in the upper 30 bits
 //	xxxxxx10 ...        u32 u32           the same, compressed: the plain length in 30 bits, the method in the upper two
 //
-// One with a header of one byte is not aligned, any other is.
+// One with a header of one byte is not aligned, any other is. Greenplum's has its length in network byte order, and so the
+// high bits of the first byte say what it is:
+//
+//	1xxxxxxx            u8                header of one byte: length with it in the lower seven bits
+//	10000000            u8 u8 pad 2       pointer to something outside
+//	00xxxxxx ...        u32               header of four bytes: length with it in the lower 30 bits
+//	01xxxxxx ...        u32 u32           the same, compressed; the second word is as above
 type varlena struct {
 	kind    varlenaKind
 	body    []byte // what follows the headers; of an external one the pointer's bytes
@@ -40,6 +46,7 @@ const (
 	vartagExpandedRO = 2
 	vartagExpandedRW = 3
 	vartagOndisk     = 18
+	vartagOndiskWide = 20 // Greenplum's
 
 	// toastPointerSize is sizeof(varatt_external): plain size i32, stored size and method u32, value u32, table u32.
 	toastPointerSize = 16
@@ -54,26 +61,52 @@ const (
 // maxValue is the greatest size of a value, headers and all (MaxAllocSize).
 const maxValue = 1<<30 - 1
 
-// cutVarlena reads the varlena that b begins with, and tells its size. The caller has skipped padding.
-func cutVarlena(b []byte) (v varlena, size int, err error) {
+// cutVarlena reads the varlena of a type that b begins with, and tells its size. The caller has skipped padding.
+func cutVarlena(t *TypeInfo, b []byte) (v varlena, size int, err error) {
 	if len(b) == 0 {
 		return v, 0, fmt.Errorf("%w: no varlena header", ErrValue)
 	}
+	if t.NetworkOrder {
+		return cutNetworkOrder(b)
+	}
 	switch {
 	case b[0] == 1:
-		return cutExternal(b)
+		return cutExternal(b, 2, vartagOndisk)
 	case b[0]&1 == 1:
-		size = int(b[0] >> 1)
-		v.body, err = between(b, 1, size)
-		return v, size, err
-	case len(b) < 4:
-		return v, 0, fmt.Errorf("%w: varlena header of %d bytes", ErrValue, len(b))
+		return cutPlain(b, 1, int(b[0]>>1))
+	case len(b) < varlenaHeader:
+		return v, 0, errShortHeader(b)
+	case b[0]&2 == 0:
+		return cutPlain(b, varlenaHeader, int(binary.LittleEndian.Uint32(b)>>2))
 	}
-	size = int(binary.LittleEndian.Uint32(b) >> 2)
-	if b[0]&2 == 0 {
-		v.body, err = between(b, 4, size)
-		return v, size, err
+	return cutCompressed(b, int(binary.LittleEndian.Uint32(b)>>2))
+}
+
+// cutNetworkOrder is cutVarlena of Greenplum's.
+func cutNetworkOrder(b []byte) (v varlena, size int, err error) {
+	switch {
+	case b[0] == 0x80:
+		return cutExternal(b, 4, vartagOndiskWide)
+	case b[0]&0x80 != 0:
+		return cutPlain(b, 1, int(b[0]&0x7F))
+	case len(b) < varlenaHeader:
+		return v, 0, errShortHeader(b)
+	case b[0]&0x40 == 0:
+		return cutPlain(b, varlenaHeader, int(binary.BigEndian.Uint32(b)))
 	}
+	return cutCompressed(b, int(binary.BigEndian.Uint32(b)&(1<<30-1)))
+}
+
+func errShortHeader(b []byte) error {
+	return fmt.Errorf("%w: varlena header of %d bytes", ErrValue, len(b))
+}
+
+func cutPlain(b []byte, header, size int) (v varlena, n int, err error) {
+	v.body, err = between(b, header, size)
+	return v, size, err
+}
+
+func cutCompressed(b []byte, size int) (v varlena, n int, err error) {
 	if v.body, err = between(b, 8, size); err != nil {
 		return v, size, err
 	}
@@ -82,19 +115,32 @@ func cutVarlena(b []byte) (v varlena, size int, err error) {
 	return v, size, nil
 }
 
+// appendHeader adds the header of a varlena of a type whose payload has n bytes, a short one if it may be.
+func appendHeader(dst []byte, t *TypeInfo, n int, short bool) []byte {
+	switch {
+	case short && t.NetworkOrder:
+		return append(dst, byte(1+n)|0x80)
+	case short:
+		return append(dst, byte(1+n)<<1|1)
+	case t.NetworkOrder:
+		return binary.BigEndian.AppendUint32(dst, uint32(varlenaHeader+n))
+	}
+	return binary.LittleEndian.AppendUint32(dst, uint32(varlenaHeader+n)<<2)
+}
+
 // splitSize takes apart va_tcinfo of a compressed varlena, or va_extinfo of a pointer: a size and, since 14, a method.
 func splitSize(info uint32) (size int, method byte) { return int(info & (1<<30 - 1)), byte(info >> 30) }
 
-func cutExternal(b []byte) (v varlena, size int, err error) {
+func cutExternal(b []byte, header int, onDisk byte) (v varlena, size int, err error) {
 	if len(b) < 2 {
 		return v, 0, fmt.Errorf("%w: varlena pointer of %d bytes", ErrValue, len(b))
 	}
 	v.kind, v.tag = externalVarlena, b[1]
-	if v.tag != vartagOndisk {
+	if v.tag != onDisk {
 		return v, 0, fmt.Errorf("%w: varlena pointer of kind %d", ErrValue, v.tag)
 	}
-	size = 2 + toastPointerSize
-	v.body, err = between(b, 2, size)
+	size = header + toastPointerSize
+	v.body, err = between(b, header, size)
 	return v, size, err
 }
 
