@@ -5,6 +5,7 @@ package catalog_test
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,13 +35,16 @@ func compareForm(t *testing.T, db *catalog.DB) {
 			}
 			tuple, err := catalog.Form(r.Columns(), values)
 			require.NoError(t, err)
-			require.True(t, sameTuple(tuple, row.Tuple()), "%s %s:\n%x\n%x", r.Name, row.TID, []byte(tuple), []byte(row.Tuple()))
+			if !sameTuple(tuple, row.Tuple()) {
+				t.Errorf("%s %s:\n%x\n%x", r.Name, row.TID, []byte(tuple), []byte(row.Tuple()))
+			}
 			same++
 			return nil
 		}))
 	}
 	require.NotZero(t, same)
-	t.Logf("%d tuples made again are the same, %d not compared: compressed, stored elsewhere, or older than a column", same, left)
+	t.Logf("%d tuples made again are the same, %d not compared: compressed, stored elsewhere or older than a column",
+		same, left)
 }
 
 // plainValues are a row's values when all stand in the tuple as they are.
@@ -69,8 +73,8 @@ func sameTuple(a, b bufpage.HeapTuple) bool {
 		bytes.Equal(a[bufpage.HeapHeaderSize:], b[bufpage.HeapHeaderSize:])
 }
 
-// compareParse reads the text of each value of the tables, where that is understood, and compares the value with what the
-// server has stored.
+// compareParse reads the text of each value of the tables, where that is understood, and compares the value with what
+// the server has stored.
 func compareParse(t *testing.T, db *catalog.DB, tables []string) {
 	same, left := 0, 0
 	for _, table := range tables {
@@ -83,8 +87,9 @@ func compareParse(t *testing.T, db *catalog.DB, tables []string) {
 				return nil
 			}
 			raw, err := db.Parse(r.Columns()[1].Type.OID, text)
-			if errors.Is(err, catalog.ErrNoInput) || err != nil && text[0] == '[' || len(text) > 1 && text[:2] == "{{" ||
-				errors.Is(err, catalog.ErrSyntax) && r.Columns()[1].Type.Len == 4 {
+			dimensions := strings.HasPrefix(text, "[") || strings.HasPrefix(text, "{{")
+			name := errors.Is(err, catalog.ErrSyntax) && r.Columns()[1].Type.Len == 4
+			if errors.Is(err, catalog.ErrNoInput) || dimensions || name {
 				left++ // a type or an array that is not understood, or a name instead of an OID
 				return nil
 			}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -102,12 +103,14 @@ var fuzzValues = []struct {
 	typ uint32
 	raw []byte
 }{
-	{751, append([]byte("\x01\x00\x00\x00\x00\x00\x00\x00\x2b\x00\x00\x00\x02\x00\x00\x00\x01\x00\x00\x00"), "\x07\x00\x00\x00\x08\x00\x00\x00"...)},
-	{751, []byte("\x06\x00\x00\x00\x00\x00\x00\x00\x2b\x00\x00\x00" + "\xff\xff\x00\x00\xff\xff\x00\x00\xff\xff\x00\x00\xff\xff\x00\x00\xff\xff\x00\x00\xff\xff\x00\x00")},
+	{751, []byte("\x01\x00\x00\x00\x00\x00\x00\x00\x2b\x00\x00\x00\x02\x00\x00\x00\x01\x00\x00\x00" +
+		"\x07\x00\x00\x00\x08\x00\x00\x00")},
+	{751, []byte("\x06\x00\x00\x00\x00\x00\x00\x00\x2b\x00\x00\x00" + strings.Repeat("\xff\xff\x00\x00", 12))},
 	{3804, []byte("\x02\x00\x00\x40\x01\x00\x00\x00\x01\x00\x00\x00ab")},
 	{3804, []byte("\x01\x00\x00\x20\x01\x00\x00\x00\x08\x00\x00\x10k\x00\x00\x00\x20\x00\x00\x00\x00\x80\x07\x00")},
 	{3835, []byte("\x2b\x00\x00\x00\x01\x00\x00\x00\x05\x00\x00\x00\x02")},
-	{4232, []byte("\x2b\x00\x00\x00\x02\x00\x00\x00\x08\x00\x00\x00\x02\x02\x00\x00\x01\x00\x00\x00\x05\x00\x00\x00\x01\x00\x00\x00\x05\x00\x00\x00")},
+	{4232, []byte("\x2b\x00\x00\x00\x02\x00\x00\x00\x08\x00\x00\x00\x02\x02\x00\x00" +
+		strings.Repeat("\x01\x00\x00\x00\x05\x00\x00\x00", 2))},
 	{2291, append(make([]byte, 14), 2, 0, 2, 8, 24, 0, 7, 0, 0, 0, 5, 'a')},
 	{1702, []byte("\x80\x81\x01\x00\x88\x13")},
 	{1702, []byte("\xff\x3f\xff\x7f\x01\x00")},
@@ -148,8 +151,9 @@ func TestNumericLimit(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	types := slices.Sorted(maps.Keys(parsers))
 	for _, text := range []string{
-		"", "1", "-1", "{1,2,NULL}", `{"a \"b",c}`, "2000-01-01 00:00:00+00", "0044-03-15 12:00:00.5+01:30 BC", "infinity", "NaN", "1e-5", "(1,2)",
-		`\x00ff`, "t", "-", "0/1", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "{", "{}", `{"`, "1 2 3", "24:00", "2024-02-30",
+		"", "1", "-1", "{1,2,NULL}", `{"a \"b",c}`, "{", "{}", `{"`, "1 2 3", "infinity", "NaN", "1e-5", "(1,2)", `\x00ff`, "t",
+		"-", "0/1", "2000-01-01 00:00:00+00", "0044-03-15 12:00:00.5+01:30 BC", "24:00", "2024-02-30",
+		"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
 	} {
 		for i := range types {
 			f.Add(uint8(i), text)
@@ -167,10 +171,10 @@ func FuzzParse(f *testing.F) {
 		}
 		printed, err := out.Text(typ, raw)
 		require.NoError(t, err)
-		again, err := in.Parse(typ, printed)
-		if formats[typ].write == nil || typ == 45 || typ == 2219 || typ == 2221 || typ == 4085 || typ == 4092 {
+		if strings.HasPrefix(formats[typ].function, "reg") {
 			return // written as names
 		}
+		again, err := in.Parse(typ, printed)
 		require.NoError(t, err, "%q", printed)
 		require.Equal(t, raw, again, "%q", printed)
 	})

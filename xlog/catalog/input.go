@@ -24,7 +24,8 @@ var (
 
 // Input makes values of text. It reads what Output writes, and little else of what a server would take, of the types
 // that the bookkeeping catalogs have: numbers but for numeric, "char", text and its like, name, bytea, date, timestamp,
-// uuid, pg_lsn, tid, the reg* types as numbers, and arrays of these of one dimension. It is not for concurrent use when its Names is not.
+// uuid, pg_lsn, tid, the reg* types as numbers, and arrays of these of one dimension. It is not for concurrent use when
+// its Names is not.
 type Input struct {
 	Names Names
 	// Location is that of a timestamptz without time zone; nil is UTC.
@@ -64,9 +65,9 @@ var parsers map[uint32]func(in *Input, t *Type, text string) ([]byte, error)
 func init() {
 	parsers = map[uint32]func(in *Input, t *Type, text string) ([]byte, error){
 		31: inBytea, 33: inChar, 35: inName, 39: inInt, 41: inVector, 43: inInt, 45: inObject, 47: inText, 49: inTID,
-		51: inUint, 53: inUint, 55: inVector, 196: inText, 201: inFloat, 215: inFloat, 322: inText, 461: inInt, 751: inArray,
-		1047: inText, 1085: inDate, 1151: inTimestampTZ, 1243: inBool, 1313: inTimestamp, 1799: inUint, 2219: inObject,
-		2221: inObject, 2953: inUUID, 3230: inLSN, 4092: inObject, 4085: inObject, 5081: inUint,
+		51: inUint, 53: inUint, 55: inVector, 196: inText, 201: inFloat, 215: inFloat, 322: inText, 461: inInt,
+		751: inArray, 1047: inText, 1085: inDate, 1151: inTimestampTZ, 1243: inBool, 1313: inTimestamp, 1799: inUint,
+		2219: inObject, 2221: inObject, 2953: inUUID, 3230: inLSN, 4085: inObject, 4092: inObject, 5081: inUint,
 	}
 }
 

@@ -66,6 +66,7 @@ func (n *names) loadTypes() error {
 			},
 			Name: row.name("typname"), Schema: n.schema(row.uint32("typnamespace")), Delimiter: row.byte("typdelim"),
 			Relation: row.uint32("typrelid"), Element: row.uint32("typelem"), OutputFunc: row.uint32("typoutput"),
+			ModifierFunc: row.uint32("typmodout"),
 		}
 		types[t.OID] = t
 		seen.add(t.Name, t.Schema, t.OID)

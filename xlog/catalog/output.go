@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/walmirror/walmirror/xlog"
 )
 
 // Names is what an Output asks the database whose values it writes. A nil result without an error says that there is no
@@ -35,7 +37,9 @@ type Type struct {
 	Delimiter  byte // between the elements of an array of this type
 	Relation   uint32
 	Element    uint32
-	OutputFunc uint32
+	OutputFunc uint32 // typoutput
+	// ModifierFunc is typmodout, 0 when the modifier is written as a number.
+	ModifierFunc uint32
 }
 
 // Object is what Output uses of something that has a name and perhaps a schema.
@@ -73,8 +77,9 @@ type Output struct {
 	Names Names
 	// Location is the setting TimeZone; nil is UTC.
 	Location *time.Location
-	// Major is the server's version: 12 to 18. What a value looks like differs little.
-	Major int
+	// Major is the server's version: 12 to 18, of Greenplum that which it stands on. What a value looks like differs little.
+	Major   int
+	Flavour xlog.Flavour
 	// Limit is the greatest length of one value's text in bytes, and of what is decompressed for it; 0 is that of the
 	// server, 1 GB.
 	Limit int

@@ -4,12 +4,12 @@ package catalog
 
 import "strings"
 
-// aclRights are the letters of the privileges (ACL_ALL_RIGHTS_STR in src/include/utils/acl.h) from the lowest bit on. An
-// older server has fewer of them, and never sets the other bits.
+// aclRights are the letters of the privileges (ACL_ALL_RIGHTS_STR in src/include/utils/acl.h) from the lowest bit on.
+// An older server has fewer of them, and never sets the other bits.
 const aclRights = "arwdDxtXUCTcsAm"
 
-// outACLItem writes aclitem (aclitemout in src/backend/utils/adt/acl.c): grantee u32, grantor u32, privileges, and above
-// them as many bits for those that may be granted further: u32 before 16, u64 since.
+// outACLItem writes aclitem (aclitemout in src/backend/utils/adt/acl.c): grantee u32, grantor u32, privileges, and
+// above them as many bits for those that may be granted further: u32 before 16, u64 since.
 func outACLItem(p *printer, t *Type, raw []byte) error {
 	var rights, grantable uint32
 	switch len(raw) {

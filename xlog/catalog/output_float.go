@@ -52,8 +52,8 @@ func appendFloat(dst []byte, v float64, size int) []byte {
 	return dst
 }
 
-// roundToEven replaces the number that begins at start by the one of the same length that is nearer to v, or as near and
-// even, if it means v: of two that are as near Go takes either.
+// roundToEven replaces the number that begins at start by the one of the same length that is nearer to v, or as near
+// and even, if it means v: of two that are as near Go takes either.
 func roundToEven(dst []byte, start int, v float64, size int) []byte {
 	var memory [32]byte
 	text := dst[start:]

@@ -9,6 +9,7 @@ var formats map[uint32]*format
 // formatsByName has the same by the function's name, by which extensions make types that look like built-in ones.
 var formatsByName map[string]*format
 
+// The functions refer to the tables, which therefore cannot have them from the beginning.
 func init() {
 	formats = map[uint32]*format{
 		31:   {"byteaout", 0, outBytea},

@@ -22,8 +22,8 @@ const (
 	numericShortWeight7 = 0x0040 // sign of the weight
 )
 
-// numeric is a number, digits[0] * 10000^weight + digits[1] * 10000^(weight-1) ..., written with scale digits behind the
-// point. Payload:
+// numeric is a number, digits[0] * 10000^weight + digits[1] * 10000^(weight-1) ..., written with scale digits behind
+// the point. Payload:
 //
 //	header u16 in the short form, else header u16, weight i16
 //	digits u16 each

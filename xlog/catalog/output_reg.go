@@ -69,7 +69,7 @@ func outRegtype(p *printer, _ *Type, raw []byte) error {
 		p.uint(uint64(oid))
 		return nil
 	}
-	return p.typeName(oid)
+	return p.typeName(oid, 0, false)
 }
 
 // object writes an OID as write does what it means; none is the text of 0.
@@ -96,7 +96,7 @@ func (p *printer) visible(catalog, oid uint32) error {
 	})
 }
 
-func (p *printer) identifier(name string) { p.buf = appendIdentifier(p.buf, name, p.Major) }
+func (p *printer) identifier(name string) { p.buf = appendIdentifier(p.buf, name, p.Flavour, p.Major) }
 
 // qualified writes a name, with its schema unless it is found without.
 func (p *printer) qualified(o *Object, found bool) {
@@ -134,47 +134,5 @@ func (p *printer) argument(oid uint32) error {
 		p.str("NONE")
 		return nil
 	}
-	return p.typeName(oid)
-}
-
-// standardNames are types that have a name of the SQL standard's.
-var standardNames = map[uint32]string{
-	16: "boolean", 20: "bigint", 21: "smallint", 23: "integer", 114: "json", 700: "real", 701: "double precision",
-	1042: "character", 1043: "character varying", 1083: "time without time zone", 1114: "timestamp without time zone",
-	1184: "timestamp with time zone", 1186: "interval", 1266: "time with time zone", 1560: "bit", 1562: "bit varying",
-	1700: "numeric",
-}
-
-// arrayOutput is the OID of array_out, which all arrays have but int2vector and oidvector.
-const arrayOutput = 751
-
-// typeName writes a type's name (format_type_extended in src/backend/utils/adt/format_type.c).
-func (p *printer) typeName(oid uint32) error {
-	t, err := p.Names.Type(oid)
-	if err != nil {
-		return err
-	}
-	if t == nil {
-		p.str("???")
-		return nil
-	}
-	end := ""
-	if t.Element != 0 && t.OutputFunc == arrayOutput {
-		element, err := p.Names.Type(t.Element)
-		if err != nil {
-			return err
-		}
-		if element == nil {
-			p.str("???[]")
-			return nil
-		}
-		t, end = element, "[]"
-	}
-	if name := standardNames[t.OID]; name != "" {
-		p.str(name)
-	} else {
-		p.qualified(&Object{Name: t.Name, Schema: t.Schema}, t.Visible)
-	}
-	p.str(end)
-	return nil
+	return p.typeName(oid, 0, false)
 }

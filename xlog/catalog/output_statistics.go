@@ -14,8 +14,8 @@ const (
 	dependenciesMagic = 0xB4549A2C
 )
 
-// outNdistinct writes pg_ndistinct (pg_ndistinct_out in src/backend/statistics/mvdistinct.c). Items: count f64, number of
-// columns i32, columns i16[].
+// outNdistinct writes pg_ndistinct (pg_ndistinct_out in src/backend/statistics/mvdistinct.c). Items: count f64, number
+// of columns i32, columns i16[].
 func outNdistinct(p *printer, t *Type, raw []byte) error {
 	return p.statistics(t, raw, ndistinctMagic, 12, func(head, columns []byte) {
 		for i := 0; i < len(columns); i += 2 {
