@@ -14,14 +14,16 @@ import (
 func TestFormDeform(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	types := []TypeInfo{
-		{Len: 1, Align: 'c'}, {Len: 2, Align: 's'}, {Len: 4, Align: 'i'}, {Len: 8, Align: 'd'}, {Len: 6, Align: 's'}, {Len: 64, Align: 'c'},
-		{Len: -2, Align: 'c'}, {Len: -1, Align: 'i', Storage: 'x'}, {Len: -1, Align: 'd', Storage: 'm'}, {Len: -1, Align: 'i', Storage: 'p'},
+		{Len: 1, Align: 'c'}, {Len: 2, Align: 's'}, {Len: 4, Align: 'i'}, {Len: 8, Align: 'd'}, {Len: 6, Align: 's'},
+		{Len: 64, Align: 'c'}, {Len: -2, Align: 'c'}, {Len: -1, Align: 'i', Storage: 'x'},
+		{Len: -1, Align: 'd', Storage: 'm'}, {Len: -1, Align: 'i', Storage: 'p'},
 	}
 	for range 2000 {
 		columns := make([]Column, random.IntN(40))
 		values := make([]Value, len(columns))
 		for i := range columns {
 			columns[i].Type = types[random.IntN(len(types))]
+			columns[i].Type.NetworkOrder = random.IntN(2) == 0 // as in Greenplum
 			values[i] = randomValue(random, columns[i].Type.Len)
 		}
 		tuple, err := Form(columns, values)

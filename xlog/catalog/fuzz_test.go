@@ -15,19 +15,21 @@ import (
 
 // fuzzNames knows a type for each output function, with the function's OID, and a few more: they refer to one another,
 // and lead from each to any, as types in a directory may that somebody has made up.
-type fuzzNames struct{}
+type fuzzNames struct{ networkOrder bool }
 
 // fuzzTypes are the types that fuzzNames knows.
 func fuzzTypes() []uint32 { return slices.Sorted(maps.Keys(formats)) }
 
-func (fuzzNames) Type(oid uint32) (*Type, error) {
+func (n fuzzNames) Type(oid uint32) (*Type, error) {
 	f := formats[oid]
 	if f == nil {
 		return nil, nil
 	}
 	t := &Type{
-		TypeInfo: TypeInfo{OID: oid, Len: int16(f.size), Align: "csid"[oid%4], Storage: 'x'},
-		Name:     f.function, Schema: "Odd", Delimiter: ',', OutputFunc: oid, Relation: oid, Element: 43,
+		TypeInfo: TypeInfo{
+			OID: oid, Len: int16(f.size), Align: "csid"[oid%4], Storage: 'x', NetworkOrder: n.networkOrder,
+		},
+		Name: f.function, Schema: "Odd", Delimiter: ',', OutputFunc: oid, Relation: oid, Element: 43,
 	}
 	switch f.function {
 	case "int2vectorout":
@@ -76,17 +78,19 @@ func FuzzOutput(f *testing.F) {
 		f.Add(uint8(i), []byte{})
 		f.Add(uint8(i), make([]byte, 4))
 		f.Add(uint8(i), make([]byte, 64))
+		f.Add(uint8(i)+128, bytes.Repeat([]byte{0x83}, 64))
 		f.Add(uint8(i), bytes.Repeat([]byte{0xFF}, 24))
 	}
 	for _, seed := range fuzzValues {
 		f.Add(uint8(slices.Index(types, seed.typ)), seed.raw)
 	}
 	f.Fuzz(func(t *testing.T, which uint8, raw []byte) {
-		if int(which) >= len(types) {
+		names := fuzzNames{networkOrder: which >= 128}
+		if which &= 127; int(which) >= len(types) {
 			return
 		}
 		const limit = 1 << 16
-		out := Output{Names: fuzzNames{}, Major: 17, Limit: limit}
+		out := Output{Names: names, Major: 17, Limit: limit}
 		prefix := []byte("before ")
 		text, err := out.AppendText(prefix, types[which], raw)
 		require.True(t, bytes.HasPrefix(text, prefix))
@@ -151,8 +155,8 @@ func TestNumericLimit(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	types := slices.Sorted(maps.Keys(parsers))
 	for _, text := range []string{
-		"", "1", "-1", "{1,2,NULL}", `{"a \"b",c}`, "{", "{}", `{"`, "1 2 3", "infinity", "NaN", "1e-5", "(1,2)", `\x00ff`, "t",
-		"-", "0/1", "2000-01-01 00:00:00+00", "0044-03-15 12:00:00.5+01:30 BC", "24:00", "2024-02-30",
+		"", "1", "-1", "{1,2,NULL}", `{"a \"b",c}`, "{", "{}", `{"`, "1 2 3", "infinity", "NaN", "1e-5", "(1,2)", `\x00ff`,
+		"t", "-", "0/1", "2000-01-01 00:00:00+00", "0044-03-15 12:00:00.5+01:30 BC", "24:00", "2024-02-30",
 		"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
 	} {
 		for i := range types {
