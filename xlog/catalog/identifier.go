@@ -2,21 +2,32 @@
 
 package catalog
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/walmirror/walmirror/xlog"
+)
 
 // appendIdentifier writes a name in double quotes, unless it is one that needs none (quote_identifier in
 // src/backend/utils/adt/ruleutils.c).
-func appendIdentifier(dst []byte, name string, major int) []byte {
+func appendIdentifier(dst []byte, name string, flavour xlog.Flavour, major int) []byte {
 	plain := name != "" && (name[0] < '0' || name[0] > '9')
 	for _, c := range []byte(name) {
 		plain = plain && (c == '_' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9')
 	}
-	if since, keyword := keywords[name]; plain && (!keyword || major < since) {
+	if plain && !isKeyword(name, flavour, major) {
 		return append(dst, name...)
 	}
 	dst = append(dst, '"')
 	dst = append(dst, strings.ReplaceAll(name, `"`, `""`)...)
 	return append(dst, '"')
+}
+
+func isKeyword(name string, flavour xlog.Flavour, major int) bool {
+	if since, ok := keywords[name]; ok {
+		return major >= since
+	}
+	return keywordsMore[flavour][name]
 }
 
 // keywords are those that are not unreserved (src/include/parser/kwlist.h), with the version since which they are.
@@ -29,6 +40,21 @@ var keywords = func() map[string]int {
 	}
 	return m
 }()
+
+// keywordsMore are those that others have besides.
+var keywordsMore = map[xlog.Flavour]map[string]bool{
+	xlog.Greenplum: words(`ao_aux_only decode distributed exclude following group_id median partition preceding scatter
+		unbounded`),
+	xlog.Cloudberry: words(`ao_aux_only decode directory distributed exclude group_id median partition scatter`),
+}
+
+func words(list string) map[string]bool {
+	m := map[string]bool{}
+	for _, word := range strings.Fields(list) {
+		m[word] = true
+	}
+	return m
+}
 
 const (
 	keywords12 = `

@@ -71,8 +71,7 @@ const (
 )
 
 // Output writes values as the text output functions of PostgreSQL do, with these settings: DateStyle ISO, IntervalStyle
-// postgres, bytea_output hex, extra_float_digits 1 or more, lc_monetary C. It is not for concurrent use when its Names
-// is not.
+// postgres, bytea_output hex, extra_float_digits 1 or more, lc_monetary C. It is not for concurrent use.
 type Output struct {
 	Names Names
 	// Location is the setting TimeZone; nil is UTC.
@@ -83,6 +82,8 @@ type Output struct {
 	// Limit is the greatest length of one value's text in bytes, and of what is decompressed for it; 0 is that of the
 	// server, 1 GB.
 	Limit int
+
+	printer printer // of the value that is being written
 }
 
 // Text is the text of a value that is not NULL. raw is as Value has it. The error is an ErrValue when the bytes make no
@@ -94,12 +95,13 @@ func (o *Output) Text(typ uint32, raw []byte) (string, error) {
 
 // AppendText adds the text of a value to dst. See Text.
 func (o *Output) AppendText(dst []byte, typ uint32, raw []byte) ([]byte, error) {
-	p := printer{Output: o, buf: dst, limit: o.Limit}
-	if p.limit == 0 {
-		p.limit = maxValue
+	limit := o.Limit
+	if limit == 0 {
+		limit = maxValue
 	}
-	p.limit += len(dst)
-	p.budget = p.limit
+	limit += len(dst)
+	p := &o.printer
+	*p = printer{Output: o, buf: dst, limit: limit, budget: limit}
 	if err := p.value(typ, raw); err != nil {
 		return dst, err
 	}

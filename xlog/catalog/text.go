@@ -7,7 +7,7 @@ import "fmt"
 // Output writes the database's values. Its settings may be changed.
 func (db *DB) Output() *Output {
 	if db.output == nil {
-		db.output = &Output{Names: newNames(db), Major: db.cat.dialect.Base()}
+		db.output = &Output{Names: newNames(db), Major: db.cat.dialect.Base(), Flavour: db.cat.dialect.Flavour()}
 	}
 	return db.output
 }
