@@ -89,7 +89,7 @@ func New(cfg Config) (*Standby, error) {
 	s.status.State, s.status.Running, s.status.PID = StateStarting, true, os.Getpid()
 	s.status.StartedAt = time.Now()
 	s.applier = s.newApplier()
-	if err := errors.Join(checkLog(data), s.save(), s.serve()); err != nil {
+	if err := errors.Join(dropUnbegun(vfs.OS, data), checkLog(data), s.save(), s.serve()); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	return s, nil
