@@ -49,6 +49,9 @@ func (d *BackupDir) StartBackup(ctx context.Context, o BackupOptions) (Backup, e
 	if err != nil {
 		return nil, err
 	}
+	if data.CatalogOnly {
+		return nil, errorf(codeNotInPrerequisiteState, "cannot take a base backup: %v", pgdata.ErrCatalogOnly)
+	}
 	b := &dirBackup{dir: d, data: data}
 	if err := b.check(data.Control); err != nil {
 		return nil, err

@@ -32,6 +32,13 @@ type Config struct {
 	Retention Retention
 	// ChunkSize is how many bytes of log a message has at most; 0 is 128 KiB, as PostgreSQL's.
 	ChunkSize int
+	// Catalogs lets SQL read the catalogs of the databases whose log this is; nil: there are only statistics.
+	Catalogs Catalogs
+	// Superusers are the users who may read what only superusers of PostgreSQL may: passwords, connection strings and data
+	// in catalogs. There are none otherwise, whatever the catalogs say of a role.
+	Superusers []string
+	// WALReceiver says how the log comes in, for pg_stat_wal_receiver; nil, or false: it does not.
+	WALReceiver func() (WALReceiverStat, bool)
 	// Sync lets the embedder's commits wait for standbys; nil: all are asynchronous. Whether the log is written here or comes
 	// from another server makes no difference, other than in PostgreSQL, where nobody waits for a cascade.
 	Sync *syncrep.Sync
@@ -41,6 +48,8 @@ type Config struct {
 	OnEvent func(Event)
 
 	MaxConnections int           // sessions at a time; 0 is 100
+	MaxQueries     int           // SQL queries that run at a time, others wait; 0 is 4
+	QueryMemory    int64         // bytes that a query may hold; 0 is 256 MiB
 	StartupTimeout time.Duration // from accepting a connection to the end of authentication; 0 is a minute
 	SenderTimeout  time.Duration // wal_sender_timeout: a client that is silent for so long is gone; 0 is a minute, below 0 never
 	StopTimeout    time.Duration // how long a graceful stop waits for clients to flush what they were sent; 0 is a minute
@@ -49,6 +58,7 @@ type Config struct {
 // Defaults are PostgreSQL's: max_connections, authentication_timeout, wal_sender_timeout.
 const (
 	defaultMaxConnections = 100
+	defaultMaxQueries     = 4
 	defaultChunkSize      = 128 << 10 // MAX_SEND_SIZE of walsender.c, with pages of 8 KiB
 	minChunkSize          = 64 << 10  // more than the largest page
 	maxChunkSize          = 1 << 20   // clients have limits
@@ -93,6 +103,9 @@ func (c Config) streamDefaults() (Config, error) {
 			return c, err
 		}
 		c.Slots = slots
+	}
+	if c.MaxQueries <= 0 {
+		c.MaxQueries = defaultMaxQueries
 	}
 	c.ChunkSize = min(max(cmp.Or(c.ChunkSize, defaultChunkSize), minChunkSize), maxChunkSize)
 	return c, nil

@@ -60,8 +60,9 @@ func (e *connError) Unwrap() error { return e.err }
 
 // Why a context of a session ends: what is said to the client.
 var (
-	errAdminShutdown = fatalf(codeAdminShutdown, "terminating connection due to administrator command")
-	errQueryCanceled = errorf(codeQueryCanceled, "canceling statement due to user request")
+	errAdminShutdown    = fatalf(codeAdminShutdown, "terminating connection due to administrator command")
+	errStatementTimeout = errorf(codeQueryCanceled, "canceling statement due to statement timeout")
+	errQueryCanceled    = errorf(codeQueryCanceled, "canceling statement due to user request")
 )
 
 // asProtocolError is what the client is told about an error of a command; ok is false when it cannot be told.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgproto3/v2"
 
-	"github.com/walmirror/walmirror/protocol"
+	"github.com/walmirror/walmirror/walsender/pgsql"
 )
 
 // extended does one message of the extended query protocol (exec_parse_message and those after it in postgres.c).
@@ -15,7 +15,7 @@ func (c *session) extended(ctx context.Context, typ byte, body []byte) error {
 	m := &fields{rest: body}
 	switch typ {
 	case 'P':
-		return c.parseMessage(m)
+		return c.parseMessage(ctx, m)
 	case 'B':
 		return c.bindMessage(m)
 	case 'D':
@@ -37,7 +37,7 @@ func (c *session) extendedEnd() error {
 }
 
 // parseMessage prepares a statement.
-func (c *session) parseMessage(m *fields) error {
+func (c *session) parseMessage(ctx context.Context, m *fields) error {
 	name, text := m.text(), m.text()
 	types := make([]uint32, m.count(4))
 	for i := range types {
@@ -58,7 +58,7 @@ func (c *session) parseMessage(m *fields) error {
 	case len(all) > 1:
 		return errorf(codeSyntaxError, "cannot insert multiple commands into a prepared statement")
 	case len(all) == 1:
-		if p.statement, err = all[0](); err != nil {
+		if p.statement, err = all[0](ctx); err != nil {
 			return err
 		}
 	}
@@ -106,7 +106,7 @@ func (c *session) bindMessage(m *fields) error {
 }
 
 // arguments reads the values of parameters.
-func (p *prepared) arguments(name string, formats []int16, values [][]byte) ([]datum, error) {
+func (p *prepared) arguments(name string, formats []int16, values [][]byte) ([]pgsql.Value, error) {
 	if len(values) != len(p.params) {
 		return nil, errorf(codeProtocolViolation, "bind message supplies %d parameters, but prepared statement %q requires %d",
 			len(values), name, len(p.params))
@@ -115,14 +115,14 @@ func (p *prepared) arguments(name string, formats []int16, values [][]byte) ([]d
 	if err != nil {
 		return nil, err
 	}
-	args := make([]datum, len(values))
+	args := make([]pgsql.Value, len(values))
 	for i, value := range values {
 		switch {
 		case value == nil:
 		case formats[i] == binaryFormat:
-			args[i], err = parseBinary(value, p.params[i])
+			args[i], err = pgsql.ParseBinary(value, p.params[i])
 		default:
-			args[i], err = parseText(string(value), p.params[i])
+			args[i], err = pgsql.ParseText(string(value), p.params[i])
 		}
 		if err != nil {
 			return nil, err
@@ -178,11 +178,11 @@ func (c *session) describeMessage(m *fields) error {
 	return errorf(codeProtocolViolation, "invalid DESCRIBE message subtype %d", kind)
 }
 
-func (c *session) describeColumns(columns []protocol.Column, formats []int16) error {
+func (c *session) describeColumns(columns []pgsql.Column, formats []int16) error {
 	if columns == nil {
 		return c.put(&pgproto3.NoData{})
 	}
-	return c.putColumns(columns, formats)
+	return c.putSQLColumns(columns, formats)
 }
 
 // executeMessage sends rows of a portal, all that are left or no more than the client asks for.
@@ -205,7 +205,9 @@ func (c *session) executeMessage(ctx context.Context, m *fields) error {
 		if err := p.statement.checked(); err != nil {
 			return err
 		}
-		if p.rows, p.tag, err = p.statement.run(p.args); err != nil {
+		ctx, cancel := c.withTimeout(ctx)
+		defer cancel()
+		if p.rows, p.tag, err = p.statement.run(ctx, p.args); err != nil {
 			return err
 		}
 	}
@@ -217,10 +219,8 @@ func (c *session) sendPortal(p *portal, most int) error {
 	if most > 0 {
 		n = min(n, most)
 	}
-	for _, row := range p.rows[:n] {
-		if err := c.sendRow(encodeRow(row, p.statement.columns, p.formats)); err != nil {
-			return err
-		}
+	if err := c.sendValues(p.rows[:n], p.statement.columns, p.formats); err != nil {
+		return err
 	}
 	p.rows = p.rows[n:]
 	if len(p.rows) > 0 {

@@ -2,6 +2,8 @@
 
 package walsender
 
+import "github.com/walmirror/walmirror/walsender/pgsql"
+
 // preparedSet is what a session has prepared by the extended query protocol.
 type preparedSet struct {
 	statements map[string]*prepared
@@ -18,11 +20,11 @@ type prepared struct {
 // portal is a statement with its parameters, which Bind made.
 type portal struct {
 	statement *statement
-	args      []datum
+	args      []pgsql.Value
 	formats   []int16 // of the columns
 	size      int
 
-	rows    [][]datum // that are not sent yet
+	rows    [][]pgsql.Value // that are not sent yet
 	tag     string
 	started bool
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgproto3/v2"
 
 	"github.com/walmirror/walmirror/protocol"
+	"github.com/walmirror/walmirror/walsender/pgsql"
 )
 
 // Types of columns (src/include/catalog/pg_type.dat).
@@ -25,11 +26,6 @@ const (
 	oidInterval    = 1186
 	oidPGLSN       = 3220
 )
-
-// typeLengths has pg_type.typlen of every type that is not of variable length.
-var typeLengths = map[uint32]int16{
-	oidBool: 1, oidName: 64, oidInt8: 8, oidInt4: 4, oidOID: 4, oidXID: 4, oidTimestampTZ: 8, oidInterval: 16, oidPGLSN: 8,
-}
 
 // sendRows sends a result in text form: its columns, its rows, in which nil is NULL, and with a tag its end. The dispatch
 // of a replication command sends the tag itself.
@@ -52,12 +48,24 @@ func (c *session) sendRows(columns []protocol.Column, rows [][][]byte, tag strin
 func (c *session) putColumns(columns []protocol.Column, formats []int16) error {
 	msg := pgproto3.RowDescription{Fields: make([]pgproto3.FieldDescription, len(columns))}
 	for i, column := range columns {
-		length, ok := typeLengths[column.TypeOID]
-		if !ok {
-			length = -1
-		}
 		msg.Fields[i] = pgproto3.FieldDescription{
-			Name: []byte(column.Name), DataTypeOID: column.TypeOID, DataTypeSize: length, TypeModifier: -1,
+			Name: []byte(column.Name), DataTypeOID: column.TypeOID, DataTypeSize: pgsql.TypeLength(column.TypeOID),
+			TypeModifier: -1,
+		}
+		if formats != nil {
+			msg.Fields[i].Format = formats[i]
+		}
+	}
+	return c.put(&msg)
+}
+
+// putSQLColumns adds the RowDescription of a query's result. Formats are those of the columns; nil is text for all.
+func (c *session) putSQLColumns(columns []pgsql.Column, formats []int16) error {
+	msg := pgproto3.RowDescription{Fields: make([]pgproto3.FieldDescription, len(columns))}
+	for i, column := range columns {
+		msg.Fields[i] = pgproto3.FieldDescription{
+			Name: []byte(column.Name), TableOID: column.Table, TableAttributeNumber: uint16(column.Num),
+			DataTypeOID: column.Type, DataTypeSize: pgsql.TypeLength(column.Type), TypeModifier: column.Typmod,
 		}
 		if formats != nil {
 			msg.Fields[i].Format = formats[i]

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/walmirror/walmirror/protocol"
+	"github.com/walmirror/walmirror/walsender/pgsql"
 )
 
 // Server serves replication to any number of clients.
@@ -25,6 +26,8 @@ type Server struct {
 	ended    chan struct{} // signalled, with room for one, when a session has ended
 
 	segments  *segmentCache
+	engine    *pgsql.Engine // of SQL
+	started   time.Time
 	retention retention
 	holds     logHolds // of backups that send the log
 
@@ -46,8 +49,10 @@ func New(cfg Config) (*Server, error) {
 		dialect:  protocol.Server{Version: id.ServerVersion, Flavour: id.Flavour},
 		stopping: make(chan struct{}),
 		ended:    make(chan struct{}, 1),
+		started:  time.Now(),
 		sessions: map[uint32]*session{},
 		segments: newSegmentCache(cfg.Source),
+		engine:   pgsql.NewEngine(cfg.MaxQueries),
 
 		retention: retention{cfg: cfg.Retention, size: id.SegmentSize},
 	}
@@ -75,7 +80,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.beginStop()
 	accepting.Wait()
 	s.awaitEnd()
-	return err
+	return errors.Join(err, s.engine.Close())
 }
 
 // StopFast ends every session at once, and with it Run.

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgproto3/v2"
 
 	"github.com/walmirror/walmirror/protocol"
+	"github.com/walmirror/walmirror/walsender/pgsql"
 )
 
 // replicationMode is what the startup parameter replication asked for.
@@ -55,9 +56,10 @@ type session struct {
 	ctx    context.Context // of the session; its cause is what the client is told
 	cancel context.CancelCauseFunc
 
-	sender   sender      // what others may know of a session for replication
-	news     syncNews    // told to synchronous replication
-	prepared preparedSet // of the extended query protocol
+	sender   sender             // what others may know of a session for replication
+	news     syncNews           // told to synchronous replication
+	prepared preparedSet        // of the extended query protocol
+	env      *pgsql.Environment // of its queries; nil before the first
 
 	mu        sync.Mutex
 	cancelCmd context.CancelCauseFunc // of the command that runs

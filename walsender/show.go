@@ -4,8 +4,10 @@ package walsender
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/walmirror/walmirror/protocol"
 	"github.com/walmirror/walmirror/xlog"
@@ -223,4 +225,22 @@ func formatMilliseconds(ms int64) string {
 		}
 	}
 	return strconv.FormatInt(ms, 10) + "ms"
+}
+
+// parseMilliseconds reads a time as SET takes it: with a unit, or as milliseconds. Nothing is 0.
+func parseMilliseconds(text string) (time.Duration, error) {
+	text = strings.TrimSpace(text)
+	number := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz")
+	unit, ok := map[string]time.Duration{
+		"": time.Millisecond, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "min": time.Minute,
+		"h": time.Hour, "d": 24 * time.Hour,
+	}[text[len(number):]]
+	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if text == "" {
+		return 0, nil
+	}
+	if err != nil || !ok || n < 0 || n*float64(unit) > float64(math.MaxInt64) {
+		return 0, errorf(codeInvalidParameterValue, "invalid value for parameter: %q", text)
+	}
+	return time.Duration(n * float64(unit)), nil
 }

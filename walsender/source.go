@@ -5,6 +5,7 @@ package walsender
 import (
 	"io"
 	"io/fs"
+	"time"
 
 	"github.com/walmirror/walmirror/xlog"
 )
@@ -54,6 +55,8 @@ type Position struct {
 	// InRecovery tells whether another server writes the log: the sender cascades.
 	InRecovery bool
 	Replay     xlog.LSN // how far it is applied here; 0 where nothing is
+	// LastXact is when the transaction ended, by its server's clock, whose end was applied last; zero when there was none.
+	LastXact time.Time
 	// Redo is where the redo of the last checkpoint or restartpoint begins: what a new slot reserves. 0: Flush.
 	Redo xlog.LSN
 	// NextXID is the next transaction ID with its epoch, by which hot standby feedback is checked; 0: not known.

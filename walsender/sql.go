@@ -4,39 +4,32 @@ package walsender
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgproto3/v2"
 
-	"github.com/walmirror/walmirror/protocol"
+	"github.com/walmirror/walmirror/walsender/pgsql"
 )
 
 // SQLSTATEs of SQL (src/backend/utils/errcodes.txt).
 const (
-	codeInvalidText          = "22P02"
-	codeInvalidBinary        = "22P03"
 	codeInvalidStatementName = "26000"
 	codeInvalidCursorName    = "34000"
-	codeUndefinedColumn      = "42703"
-	codeUndefinedFunction    = "42883"
-	codeUndefinedTable       = "42P01"
-	codeUndefinedParameter   = "42P02"
 	codeDuplicateStatement   = "42P05"
 	codeDuplicateCursor      = "42P03"
-	codeGrouping             = "42803"
-	codeDatatypeMismatch     = "42804"
 	codeStatementTooComplex  = "54001"
 )
 
 // A statement is SQL that is understood.
 type statement struct {
-	columns []protocol.Column // of the result; nil: there is none
-	params  []uint32          // types of the parameters
+	columns []pgsql.Column // of the result; nil: there is none
+	params  []uint32       // types of the parameters
 	// check, if there is one, comes before columns are sent.
 	check func() error
 	// run returns the rows of the result and the tag of CommandComplete.
-	run func(args []datum) (rows [][]datum, tag string, err error)
+	run func(ctx context.Context, args []pgsql.Value) (rows [][]pgsql.Value, tag string, err error)
 }
 
 func (s *statement) checked() error {
@@ -47,7 +40,7 @@ func (s *statement) checked() error {
 }
 
 // analysis is what follows on parsing: it finds what the names mean.
-type analysis func() (*statement, error)
+type analysis func(ctx context.Context) (*statement, error)
 
 // sql runs the text of a simple query (exec_simple_query in postgres.c): all of it is parsed before the first statement
 // runs. There are no transactions here: statements that are about them do nothing.
@@ -63,11 +56,7 @@ func (c *session) sql(ctx context.Context, text string) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		s, err := analyze()
-		if err != nil {
-			return err
-		}
-		if err := c.runStatement(s); err != nil {
+		if err := c.analyzeAndRun(ctx, analyze); err != nil {
 			return err
 		}
 	}
@@ -77,41 +66,77 @@ func (c *session) sql(ctx context.Context, text string) error {
 	return nil
 }
 
+func (c *session) analyzeAndRun(ctx context.Context, analyze analysis) error {
+	ctx, cancel := c.withTimeout(ctx)
+	defer cancel()
+	s, err := analyze(ctx)
+	if err != nil {
+		return err
+	}
+	return c.runStatement(ctx, s)
+}
+
+// withTimeout ends a context after statement_timeout.
+func (c *session) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	value, _ := c.setting("statement_timeout")
+	limit, err := parseMilliseconds(value)
+	if err != nil || limit == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, limit, errStatementTimeout)
+}
+
 // runStatement runs a statement and sends its result in text form.
-func (c *session) runStatement(s *statement) error {
+func (c *session) runStatement(ctx context.Context, s *statement) error {
 	if err := s.checked(); err != nil {
 		return err
 	}
 	if s.columns != nil {
-		if err := c.putColumns(s.columns, nil); err != nil {
+		if err := c.putSQLColumns(s.columns, nil); err != nil {
 			return err
 		}
 	}
-	rows, tag, err := s.run(nil)
+	rows, tag, err := s.run(ctx, nil)
 	if err != nil {
 		return err
 	}
-	for _, row := range rows {
-		if err := c.sendRow(encodeRow(row, s.columns, nil)); err != nil {
-			return err
-		}
+	if err := c.sendValues(rows, s.columns, nil); err != nil {
+		return err
 	}
 	return c.complete(tag)
 }
 
-// encodeRow makes a row's values what is sent. Formats has one for each column; nil is text for all.
-func encodeRow(row []datum, columns []protocol.Column, formats []int16) [][]byte {
-	values := make([][]byte, len(row))
-	for i, d := range row {
-		switch {
-		case d == nil:
-		case formats != nil && formats[i] == binaryFormat:
-			values[i] = appendBinary([]byte{}, d, columns[i].TypeOID)
-		default:
-			values[i] = appendText([]byte{}, d)
+// sendValues sends rows in the formats of their columns; nil is text for all.
+func (c *session) sendValues(rows [][]pgsql.Value, columns []pgsql.Column, formats []int16) error {
+	for _, row := range rows {
+		values, err := encodeRow(row, columns, formats)
+		if err != nil {
+			return err
+		}
+		if err := c.sendRow(values); err != nil {
+			return err
 		}
 	}
-	return values
+	return nil
+}
+
+// encodeRow makes a row's values what is sent. Formats has one for each column; nil is text for all.
+func encodeRow(row []pgsql.Value, columns []pgsql.Column, formats []int16) ([][]byte, error) {
+	values := make([][]byte, len(row))
+	for i, v := range row {
+		var err error
+		switch {
+		case v == nil:
+		case formats != nil && formats[i] == binaryFormat:
+			values[i], err = pgsql.AppendBinary([]byte{}, v, columns[i].Type)
+		default:
+			values[i] = pgsql.AppendText([]byte{}, v, columns[i].Type)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
 }
 
 const binaryFormat = 1
@@ -119,18 +144,18 @@ const binaryFormat = 1
 // parseSQL reads statements that are separated by semicolons. Params are the types that the client gives for the
 // parameters, as far as it does.
 func (c *session) parseSQL(text string, params []uint32, simple bool) ([]analysis, error) {
-	p, err := newSQLParser(text, simple)
+	p, err := pgsql.NewParser(text, simple)
 	if err != nil {
 		return nil, err
 	}
 	var all []analysis
 	for {
-		for p.next.is(";") {
-			if err := p.advance(); err != nil {
+		for p.Next.Is(";") {
+			if err := p.Advance(); err != nil {
 				return nil, err
 			}
 		}
-		if p.next.kind == sqlEnd {
+		if p.Next.Kind == pgsql.End {
 			return all, nil
 		}
 		if len(all) == maxStatements {
@@ -147,25 +172,46 @@ func (c *session) parseSQL(text string, params []uint32, simple bool) ([]analysi
 const maxStatements = 100
 
 // parseStatement reads one statement.
-func (c *session) parseStatement(p *sqlParser, params []uint32) (analysis, error) {
-	first := p.next
-	if err := p.advance(); err != nil {
+func (c *session) parseStatement(p *pgsql.Parser, params []uint32) (analysis, error) {
+	first := p.Next
+	if first.Is("select") || first.Is("with") || first.Is("values") || first.Is("table") || first.Is("(") {
+		return c.parseQuery(p, params)
+	}
+	if err := p.Advance(); err != nil {
 		return nil, err
 	}
-	if first.kind != sqlWord {
-		return nil, p.unexpectedToken(first)
-	}
-	if first.text == "select" {
-		s, err := p.selectStatement()
-		return func() (*statement, error) { return c.resolve(p, s, params) }, err
+	if first.Kind != pgsql.Word {
+		return nil, p.UnexpectedToken(first)
 	}
 	s, err := c.parseUtility(p, first)
-	return func() (*statement, error) { return s, nil }, err
+	return func(context.Context) (*statement, error) { return s, nil }, err
+}
+
+// parseQuery reads a SELECT and its like.
+func (c *session) parseQuery(p *pgsql.Parser, params []uint32) (analysis, error) {
+	q, err := p.Query()
+	if err != nil {
+		return nil, err
+	}
+	if !p.Ends() {
+		return nil, p.Unexpected()
+	}
+	return func(ctx context.Context) (*statement, error) {
+		st, err := pgsql.Analyze(ctx, c.environment(), q, params)
+		if err != nil {
+			return nil, err
+		}
+		run := func(ctx context.Context, args []pgsql.Value) ([][]pgsql.Value, string, error) {
+			rows, err := st.Run(ctx, args)
+			return rows, fmt.Sprintf("SELECT %d", len(rows)), err
+		}
+		return &statement{columns: st.Columns, params: st.Params, run: run}, nil
+	}, nil
 }
 
 // parseUtility reads a statement that is no SELECT.
-func (c *session) parseUtility(p *sqlParser, first sqlToken) (*statement, error) {
-	switch first.text {
+func (c *session) parseUtility(p *pgsql.Parser, first pgsql.Token) (*statement, error) {
+	switch first.Text {
 	case "show":
 		return c.parseShow(p)
 	case "set":
@@ -173,19 +219,22 @@ func (c *session) parseUtility(p *sqlParser, first sqlToken) (*statement, error)
 	case "reset":
 		return c.parseReset(p)
 	case "begin", "start", "commit", "end", "rollback", "abort":
-		return ignored(p, transactionTags[first.text])
+		return ignored(p, transactionTags[first.Text])
 	case "deallocate", "discard":
-		s, err := ignored(p, strings.ToUpper(first.text)+" ALL")
-		if err == nil {
-			s.run = c.forgetPrepared(s.run)
+		if _, err := ignored(p, ""); err != nil {
+			return nil, err
 		}
-		return s, err
-	case "insert", "update", "delete", "create", "drop", "alter", "copy", "with", "table", "values", "explain", "lock",
+		forget := func() error {
+			c.prepared = preparedSet{}
+			return nil
+		}
+		return doing(forget, strings.ToUpper(first.Text)+" ALL"), nil
+	case "insert", "update", "delete", "create", "drop", "alter", "copy", "explain", "lock",
 		"truncate", "vacuum", "analyze", "checkpoint", "do", "call", "declare", "fetch", "close", "listen", "notify",
 		"unlisten", "prepare", "execute", "grant", "revoke", "comment", "merge", "load", "reindex", "cluster":
-		return nil, errorf(codeFeatureNotSupported, "%s is not supported by this server", strings.ToUpper(first.text))
+		return nil, errorf(codeFeatureNotSupported, "%s is not supported by this server", strings.ToUpper(first.Text))
 	}
-	return nil, p.unexpectedToken(first)
+	return nil, p.UnexpectedToken(first)
 }
 
 var transactionTags = map[string]string{
@@ -194,21 +243,13 @@ var transactionTags = map[string]string{
 }
 
 // ignored is a statement that does nothing, whatever comes behind its first word.
-func ignored(p *sqlParser, tag string) (*statement, error) {
-	for !p.ends() {
-		if err := p.advance(); err != nil {
+func ignored(p *pgsql.Parser, tag string) (*statement, error) {
+	for !p.Ends() {
+		if err := p.Advance(); err != nil {
 			return nil, err
 		}
 	}
-	return &statement{run: func([]datum) ([][]datum, string, error) { return nil, tag, nil }}, nil
-}
-
-// forgetPrepared lets a statement end all that was prepared.
-func (c *session) forgetPrepared(run func([]datum) ([][]datum, string, error)) func([]datum) ([][]datum, string, error) {
-	return func(args []datum) ([][]datum, string, error) {
-		c.prepared = preparedSet{}
-		return run(args)
-	}
+	return doing(func() error { return nil }, tag), nil
 }
 
 // reported tells the client about a setting that has another value now, where it is one of those that it is told about.

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/bench/pgserver"
+	"github.com/walmirror/walmirror/walsender/pgsql"
 	"github.com/walmirror/walmirror/xlog"
 )
 
@@ -42,6 +43,15 @@ var comparedSQL = []string{
 	"SELECT 1 FROM pg_stat_replication WHERE", "SELECT 'x'::nonsense", "SELECT 'x'::pg_lsn", "SELECT 'x'::int", "SELECT $1",
 	"DISCARD ALL", "DEALLOCATE ALL", "SHOW", "SET x", "SELECT )", "123", "SELECT 1 WHERE false", "SELECT 2 WHERE true",
 	"SELECT pg_last_wal_receive_lsn() WHERE 1 < 2 AND 'b' > 'a' AND 2 >= 2 AND 3 != 4 AND NOT false",
+	"SELECT a.pid, b.slot_name FROM pg_stat_replication a JOIN pg_replication_slots b ON a.pid = b.active_pid",
+	"SELECT pid FROM pg_stat_replication WHERE pid = 1 OR pid = 2 OR state LIKE 'x%'", "SELECT CASE WHEN true THEN 1 END, 1 + 1",
+	"SELECT max(pid), count(*) FROM pg_stat_replication", "SELECT state, count(*) FROM pg_stat_replication GROUP BY state",
+	"SELECT * FROM pg_stat_wal_receiver", "SELECT pg_is_in_recovery() AND true, now() - now(), now() = now()",
+	"SELECT (now() - '2020-01-01 00:00:00+00'::timestamptz) > interval '1 day' AS late",
+	"SELECT coalesce(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), -1) AS lag",
+	"SELECT extract(epoch FROM now() - pg_last_xact_replay_timestamp())::int AS lag",
+	"WITH s AS (SELECT slot_name FROM pg_replication_slots) SELECT count(*) FROM s", "VALUES (1), (2)",
+	"SELECT application_name || '!' FROM pg_stat_replication UNION ALL SELECT 'x' ORDER BY 1",
 }
 
 // TestSQLLikeServer asks a real server of each version the same as ours.
@@ -86,11 +96,12 @@ func TestSQLRefused(t *testing.T) {
 	s := serve(t, Config{})
 	conn := connect(t, s, "")
 	for _, text := range []string{
-		"SELECT a.pid FROM pg_stat_replication a JOIN pg_stat_replication b ON true", "INSERT INTO t VALUES (1)",
-		"SELECT pid FROM pg_stat_replication WHERE pid = 1 OR pid = 2", "SELECT CASE WHEN true THEN 1 END", "SELECT 1 + 1",
-		"SELECT max(pid), count(*) FROM pg_stat_replication", "SELECT pid, count(*) FROM pg_stat_replication",
+		"INSERT INTO t VALUES (1)", "SELECT pid, count(*) FROM pg_stat_replication", "SELECT 1 INTO t", "SELECT 1 FOR UPDATE",
 		strings.Repeat("SELECT 1;", 200), "SELECT " + strings.Repeat("(", 100000), "SELECT pg_current_wal_lsn()",
-		"SELECT pg_wal_lsn_diff(1, 2)", "SELECT now() FROM a, b",
+		"SELECT pg_wal_lsn_diff(1, 2)", "SELECT now() FROM a, b", "ATTACH DATABASE 'x' AS y", "PRAGMA table_info(x)",
+		"SELECT * FROM sqlite_master", "SELECT load_extension('x')", "SELECT writefile('x', 'y')", "SELECT pg(0)",
+		"SELECT * FROM pgrows(0)", "SELECT * FROM pragma_database_list", "SELECT randomblob(1)", "SELECT sqlite_version()",
+		"WITH RECURSIVE t AS (SELECT 1) SELECT * FROM t",
 	} {
 		_, err := conn.Exec(t.Context(), text).ReadAll()
 		require.Error(t, err, text)
@@ -228,7 +239,7 @@ func FuzzSQL(f *testing.F) {
 		f.Add(text)
 	}
 	source := newStill(170000)
-	server := &Server{cfg: Config{Source: source, Slots: new(Slots)}}
+	server := &Server{cfg: Config{Source: source, Slots: new(Slots)}, engine: pgsql.NewEngine(1)}
 	f.Fuzz(func(t *testing.T, text string) {
 		c := &session{server: server, settings: map[string]string{}}
 		all, err := c.parseSQL(text, nil, true)
@@ -238,8 +249,10 @@ func FuzzSQL(f *testing.F) {
 			return
 		}
 		for _, analyze := range all {
-			if s, err := analyze(); err == nil && !strings.Contains(strings.ToLower(text), "slots") {
-				rows, _, _ := s.run(nil)
+			if s, err := analyze(t.Context()); err == nil && !strings.Contains(strings.ToLower(text), "slots") {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				rows, _, _ := s.run(ctx, nil)
+				cancel()
 				for _, row := range rows {
 					encodeRow(row, s.columns, nil)
 				}
@@ -255,12 +268,12 @@ func FuzzExtended(f *testing.F) {
 	f.Add(byte('D'), []byte("Ss\x00"))
 	f.Add(byte('E'), []byte("\x00\x00\x00\x00\x01"))
 	f.Add(byte('C'), []byte("Ss\x00"))
-	server := &Server{cfg: Config{Source: newStill(170000), Slots: new(Slots)}}
+	server := &Server{cfg: Config{Source: newStill(170000), Slots: new(Slots)}, engine: pgsql.NewEngine(1)}
 	f.Fuzz(func(t *testing.T, typ byte, body []byte) {
 		c := &session{server: server, settings: map[string]string{}}
 		all, err := c.parseSQL("SELECT $1::int4, $2::text", nil, false)
 		require.NoError(t, err)
-		s, err := all[0]()
+		s, err := all[0](t.Context())
 		require.NoError(t, err)
 		require.NoError(t, c.prepared.addStatement("s", &prepared{statement: s}))
 		c.extended(context.Background(), typ, body)

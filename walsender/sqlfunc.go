@@ -7,71 +7,82 @@ import (
 	"strings"
 	"time"
 
+	"github.com/walmirror/walmirror/walsender/pgsql"
 	"github.com/walmirror/walmirror/xlog"
 )
 
-// function is one that SQL can call. A NULL among the arguments makes NULL of it.
-type function struct {
-	args     []uint32 // types
-	optional int      // how many of the last ones may be left out
-	result   uint32   // type
-	call     func(c *session, args []datum) (datum, error)
-}
-
-// lookup finds a function that takes n arguments.
-func lookupFunction(name string, n int) *function {
-	f := functions[name]
-	if f == nil || n > len(f.args) || n < len(f.args)-f.optional {
-		return nil
+// environment is what the session's queries see.
+func (c *session) environment() *pgsql.Environment {
+	if c.env == nil {
+		s := c.server
+		c.env = &pgsql.Environment{
+			Major: s.dialect.Major(), Table: c.table, Functions: c.functions(), Catalogs: c.catalogs(),
+			Memory: s.cfg.QueryMemory, Engine: s.engine,
+		}
 	}
-	return f
-}
-
-// constant makes a function of what does not fail.
-func constant(oid uint32, value func(c *session) datum) *function {
-	return &function{result: oid, call: func(c *session, _ []datum) (datum, error) { return value(c), nil }}
+	return c.env
 }
 
 // functions are those that clients of replication, and those who watch it, call.
-var functions = map[string]*function{
-	"pg_is_in_recovery":             constant(oidBool, func(c *session) datum { return c.position().InRecovery }),
-	"pg_is_wal_replay_paused":       constant(oidBool, func(*session) datum { return false }),
-	"pg_last_wal_receive_lsn":       constant(oidPGLSN, receiveLSN),
-	"pg_last_wal_replay_lsn":        constant(oidPGLSN, func(c *session) datum { return lsnOrNull(c.position().Replay) }),
-	"pg_last_xact_replay_timestamp": constant(oidTimestampTZ, func(*session) datum { return nil }),
-	"pg_current_wal_lsn":            {result: oidPGLSN, call: currentLSN},
-	"pg_current_wal_flush_lsn":      {result: oidPGLSN, call: currentLSN},
-	"pg_current_wal_insert_lsn":     {result: oidPGLSN, call: currentLSN},
-	"pg_wal_lsn_diff":               {args: []uint32{oidPGLSN, oidPGLSN}, result: oidNumeric, call: lsnDiff},
-	"pg_backend_pid":                constant(oidInt4, func(c *session) datum { return int64(c.pid) }),
-	"version":                       constant(oidText, func(c *session) datum { return c.server.versionText() }),
-	"now":                           constant(oidTimestampTZ, now),
-	"current_timestamp":             constant(oidTimestampTZ, now),
-	"clock_timestamp":               constant(oidTimestampTZ, now),
-	"current_user":                  constant(oidName, func(c *session) datum { return c.user }),
-	"session_user":                  constant(oidName, func(c *session) datum { return c.user }),
-	"user":                          constant(oidName, func(c *session) datum { return c.user }),
-	"current_role":                  constant(oidName, func(c *session) datum { return c.user }),
-	"current_database":              constant(oidName, func(c *session) datum { return c.database }),
-	"current_catalog":               constant(oidName, func(c *session) datum { return c.database }),
-	"current_schema":                constant(oidName, func(*session) datum { return "public" }),
-	"current_setting":               {args: []uint32{oidText, oidBool}, optional: 1, result: oidText, call: currentSetting},
-	"set_config":                    {args: []uint32{oidText, oidText, oidBool}, result: oidText, call: setConfig},
+func (c *session) functions() map[string]*pgsql.Function {
+	value := func(oid uint32, get func() pgsql.Value) *pgsql.Function {
+		return &pgsql.Function{Result: oid, Call: func([]pgsql.Value) (pgsql.Value, error) { return get(), nil }}
+	}
+	name := func(get func() string) *pgsql.Function {
+		return value(pgsql.Name, func() pgsql.Value { return get() })
+	}
+	user := name(func() string { return c.user })
+	database := name(func() string { return c.database })
+	currentLSN := &pgsql.Function{Result: pgsql.PGLSN, Call: c.currentLSN}
+	clock, moment := value(pgsql.TimestampTZ, now), value(pgsql.TimestampTZ, now)
+	clock.Volatile = true
+	return map[string]*pgsql.Function{
+		"pg_is_in_recovery":             value(pgsql.Bool, func() pgsql.Value { return pgsql.BoolValue(c.position().InRecovery) }),
+		"pg_is_wal_replay_paused":       value(pgsql.Bool, func() pgsql.Value { return pgsql.BoolValue(false) }),
+		"pg_last_wal_receive_lsn":       value(pgsql.PGLSN, c.receiveLSN),
+		"pg_last_wal_replay_lsn":        value(pgsql.PGLSN, func() pgsql.Value { return lsnOrNull(c.position().Replay) }),
+		"pg_last_xact_replay_timestamp": value(pgsql.TimestampTZ, func() pgsql.Value { return timeOrNull(c.position().LastXact) }),
+		"pg_current_wal_lsn":            currentLSN,
+		"pg_current_wal_flush_lsn":      currentLSN,
+		"pg_current_wal_insert_lsn":     currentLSN,
+		"pg_wal_lsn_diff":               {Args: []uint32{pgsql.PGLSN, pgsql.PGLSN}, Result: pgsql.Numeric, Call: pgsql.LSNDifference},
+		"pg_backend_pid":                value(pgsql.Int4, func() pgsql.Value { return int64(c.pid) }),
+		"pg_postmaster_start_time":      value(pgsql.TimestampTZ, func() pgsql.Value { return pgsql.TimeValue(c.server.started) }),
+		"version":                       value(pgsql.Text, func() pgsql.Value { return c.server.versionText() }),
+		"now":                           moment,
+		"current_timestamp":             moment,
+		"transaction_timestamp":         moment,
+		"statement_timestamp":           moment,
+		"clock_timestamp":               clock,
+		"current_user":                  user,
+		"session_user":                  user,
+		"user":                          user,
+		"current_role":                  user,
+		"current_database":              database,
+		"current_catalog":               database,
+		"current_schema":                name(func() string { return "public" }),
+		"current_setting": {
+			Args: []uint32{pgsql.Text, pgsql.Bool}, Optional: 1, Result: pgsql.Text, Volatile: true, Call: c.currentSetting,
+		},
+		"set_config": {
+			Args: []uint32{pgsql.Text, pgsql.Text, pgsql.Bool}, Result: pgsql.Text, Volatile: true, Call: c.setConfig,
+		},
+	}
 }
 
 func (c *session) position() Position { return c.server.Position() }
 
-func now(*session) datum { return time.Now() }
+func now() pgsql.Value { return pgsql.TimeValue(time.Now()) }
 
-func lsnOrNull(lsn xlog.LSN) datum {
+func lsnOrNull(lsn xlog.LSN) pgsql.Value {
 	if lsn == 0 {
 		return nil
 	}
-	return lsn
+	return pgsql.LSNValue(lsn)
 }
 
 // receiveLSN is NULL where the log is not received from anywhere.
-func receiveLSN(c *session) datum {
+func (c *session) receiveLSN() pgsql.Value {
 	pos := c.position()
 	if !pos.InRecovery {
 		return nil
@@ -80,27 +91,23 @@ func receiveLSN(c *session) datum {
 }
 
 // currentLSN is the end of the log where it is written.
-func currentLSN(c *session, _ []datum) (datum, error) {
+func (c *session) currentLSN([]pgsql.Value) (pgsql.Value, error) {
 	pos := c.position()
 	if pos.InRecovery {
 		e := errorf(codeNotInPrerequisiteState, "recovery is in progress")
 		e.Hint = "WAL control functions cannot be executed during recovery."
 		return nil, e
 	}
-	return pos.Flush, nil
+	return pgsql.LSNValue(pos.Flush), nil
 }
 
-func lsnDiff(_ *session, args []datum) (datum, error) {
-	return args[0].(xlog.LSN).Sub(args[1].(xlog.LSN)), nil
-}
-
-func currentSetting(c *session, args []datum) (datum, error) {
+func (c *session) currentSetting(args []pgsql.Value) (pgsql.Value, error) {
 	name := args[0].(string)
 	value, ok := c.setting(name)
 	switch {
 	case ok:
 		return value, nil
-	case len(args) == 2 && args[1].(bool):
+	case len(args) == 2 && args[1] == pgsql.BoolValue(true):
 		return nil, nil
 	}
 	return nil, unrecognizedSetting(name)
@@ -110,7 +117,7 @@ func unrecognizedSetting(name string) error {
 	return errorf(codeUndefinedObject, "unrecognized configuration parameter %q", name)
 }
 
-func setConfig(c *session, args []datum) (datum, error) {
+func (c *session) setConfig(args []pgsql.Value) (pgsql.Value, error) {
 	name, value := args[0].(string), args[1].(string)
 	if err := c.setLater(name, value); err != nil {
 		return nil, err

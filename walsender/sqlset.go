@@ -3,20 +3,21 @@
 package walsender
 
 import (
+	"context"
 	"maps"
 	"strings"
 
-	"github.com/walmirror/walmirror/protocol"
+	"github.com/walmirror/walmirror/walsender/pgsql"
 )
 
 // parseShow reads what comes after SHOW.
-func (c *session) parseShow(p *sqlParser) (*statement, error) {
-	name, err := p.settingName()
+func (c *session) parseShow(p *pgsql.Parser) (*statement, error) {
+	name, err := parseSettingName(p)
 	if err != nil {
 		return nil, err
 	}
-	if !p.ends() {
-		return nil, p.unexpected()
+	if !p.Ends() {
+		return nil, p.Unexpected()
 	}
 	check := func() error {
 		if _, ok := c.setting(name); !ok {
@@ -24,57 +25,57 @@ func (c *session) parseShow(p *sqlParser) (*statement, error) {
 		}
 		return nil
 	}
-	run := func([]datum) ([][]datum, string, error) {
+	run := func(context.Context, []pgsql.Value) ([][]pgsql.Value, string, error) {
 		value, _ := c.setting(name)
-		return [][]datum{{value}}, "SHOW", nil
+		return [][]pgsql.Value{{value}}, "SHOW", nil
 	}
-	columns := []protocol.Column{{Name: settingName(name), TypeOID: oidText}}
+	columns := []pgsql.Column{{Name: settingName(name), Type: pgsql.Text, Typmod: -1}}
 	return &statement{columns: columns, check: check, run: run}, nil
 }
 
 // settingName reads the name of a setting, such as a or a.b.
-func (p *sqlParser) settingName() (string, error) {
-	name, err := p.identifier()
+func parseSettingName(p *pgsql.Parser) (string, error) {
+	name, err := p.Identifier()
 	if err != nil {
 		return "", err
 	}
 	switch {
-	case name == "time" && p.next.is("zone"):
-		return "TimeZone", p.advance()
-	case p.next.is("."):
-		if err := p.advance(); err != nil {
+	case name == "time" && p.Next.Is("zone"):
+		return "TimeZone", p.Advance()
+	case p.Next.Is("."):
+		if err := p.Advance(); err != nil {
 			return "", err
 		}
-		more, err := p.identifier()
+		more, err := p.Identifier()
 		return name + "." + more, err
 	}
 	return name, nil
 }
 
 // parseSet reads what comes after SET. What it says about transactions does nothing.
-func (c *session) parseSet(p *sqlParser) (*statement, error) {
-	for p.next.is("session") || p.next.is("local") {
-		if err := p.advance(); err != nil {
+func (c *session) parseSet(p *pgsql.Parser) (*statement, error) {
+	for p.Next.Is("session") || p.Next.Is("local") {
+		if err := p.Advance(); err != nil {
 			return nil, err
 		}
 	}
-	if p.next.is("transaction") || p.next.is("characteristics") {
+	if p.Next.Is("transaction") || p.Next.Is("characteristics") {
 		return ignored(p, "SET")
 	}
-	name, err := p.settingName()
+	name, err := parseSettingName(p)
 	if err != nil {
 		return nil, err
 	}
 	if name != "TimeZone" {
-		if !p.next.is("to") && !p.next.is("=") {
-			return nil, p.unexpected()
+		if !p.Next.Is("to") && !p.Next.Is("=") {
+			return nil, p.Unexpected()
 		}
-		if err := p.advance(); err != nil {
+		if err := p.Advance(); err != nil {
 			return nil, err
 		}
 	}
-	isDefault := p.next.is("default")
-	value, err := p.settingValue()
+	isDefault := p.Next.Is("default")
+	value, err := parseSettingValue(p)
 	if err != nil {
 		return nil, err
 	}
@@ -86,21 +87,21 @@ func (c *session) parseSet(p *sqlParser) (*statement, error) {
 }
 
 // settingValue reads a value, or several with commas between them.
-func (p *sqlParser) settingValue() (string, error) {
-	if p.ends() {
-		return "", p.unexpected()
+func parseSettingValue(p *pgsql.Parser) (string, error) {
+	if p.Ends() {
+		return "", p.Unexpected()
 	}
 	var value strings.Builder
-	for !p.ends() {
-		switch p.next.kind {
-		case sqlWord, sqlQuoted, sqlString, sqlNumber, '-', '.':
-			value.WriteString(p.next.text)
+	for !p.Ends() {
+		switch p.Next.Kind {
+		case pgsql.Word, pgsql.Quoted, pgsql.String, pgsql.Integer, pgsql.Decimal, '-', '.':
+			value.WriteString(p.Next.Text)
 		case ',':
 			value.WriteString(", ")
 		default:
-			return "", p.unexpected()
+			return "", p.Unexpected()
 		}
-		if err := p.advance(); err != nil {
+		if err := p.Advance(); err != nil {
 			return "", err
 		}
 	}
@@ -108,20 +109,20 @@ func (p *sqlParser) settingValue() (string, error) {
 }
 
 // parseReset reads what comes after RESET.
-func (c *session) parseReset(p *sqlParser) (*statement, error) {
-	name, err := p.settingName()
+func (c *session) parseReset(p *pgsql.Parser) (*statement, error) {
+	name, err := parseSettingName(p)
 	if err != nil {
 		return nil, err
 	}
-	if !p.ends() {
-		return nil, p.unexpected()
+	if !p.Ends() {
+		return nil, p.Unexpected()
 	}
 	return doing(func() error { return c.reset(name) }, "RESET"), nil
 }
 
 // doing is a statement without a result.
 func doing(f func() error, tag string) *statement {
-	return &statement{run: func([]datum) ([][]datum, string, error) { return nil, tag, f() }}
+	return &statement{run: func(context.Context, []pgsql.Value) ([][]pgsql.Value, string, error) { return nil, tag, f() }}
 }
 
 // setLater is SET. Settings that say how values are sent have one value here, and stay as they are.

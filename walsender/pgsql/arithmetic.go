@@ -214,7 +214,11 @@ func lsnArithmetic(op byte, left, right uint32) (result uint32, f func(x, y Valu
 	return 0, nil
 }
 
-func lsnDifference(x, y Value) (Value, error) {
+func lsnDifference(x, y Value) (Value, error) { return LSNDifference([]Value{x, y}) }
+
+// LSNDifference is the function pg_wal_lsn_diff.
+func LSNDifference(args []Value) (Value, error) {
+	x, y := args[0], args[1]
 	l, r := lsnOf(x.(string)), lsnOf(y.(string))
 	n := new(big.Int).SetUint64(uint64(l))
 	return n.Sub(n, new(big.Int).SetUint64(uint64(r))).String(), nil

@@ -161,7 +161,12 @@ func (a *analyzer) sessionCall(e *expr, f *Function, all []typed) (typed, error)
 		}
 	}
 	c := boundCall{key: "session " + e.name, nulls: f.Nulls}
-	c.call = func(_ *execution, args []Value) (Value, error) { return f.Call(args) }
+	c.call = func(x *execution, args []Value) (Value, error) {
+		if f.Volatile || len(args) > 0 {
+			return f.Call(args)
+		}
+		return x.once(f)
+	}
 	t := of("", f.Result, all...)
 	name := "pg"
 	if f.Volatile {

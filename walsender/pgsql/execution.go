@@ -14,10 +14,10 @@ type execution struct {
 	ctx           context.Context
 	tables        [][][]Value // the rows of each of the statement's tables
 	indexes       map[indexKey]map[Value][]int
-	byOID         map[*lookup]map[int64][]Value
 	functionNames map[string]int
-	room          int64 // bytes that may still be held
-	err           error // of a Go function, which SQLite only knows to be one
+	constants     map[*Function]Value // what functions have said that say the same for a whole statement
+	room          int64               // bytes that may still be held
+	err           error               // of a Go function, which SQLite only knows to be one
 }
 
 // indexKey names a column of a relation by which rows are found.
@@ -30,7 +30,7 @@ func (s *Statement) Run(ctx context.Context, args []Value) (rows [][]Value, err 
 		return nil, err
 	}
 	x := &execution{
-		st: s, ctx: ctx, indexes: map[indexKey]map[Value][]int{}, byOID: map[*lookup]map[int64][]Value{}, room: s.env.memory(),
+		st: s, ctx: ctx, room: s.env.memory(), indexes: map[indexKey]map[Value][]int{}, constants: map[*Function]Value{},
 	}
 	sound := false
 	defer func() { s.env.Engine.give(conn, sound) }()
@@ -176,6 +176,18 @@ func (x *execution) finish(rows [][]Value) {
 			}
 		}
 	}
+}
+
+// once calls a function without arguments that is the same for a whole statement.
+func (x *execution) once(f *Function) (Value, error) {
+	if v, ok := x.constants[f]; ok {
+		return v, nil
+	}
+	v, err := f.Call(nil)
+	if err == nil {
+		x.constants[f] = v
+	}
+	return v, err
 }
 
 // call does a call by its number.
