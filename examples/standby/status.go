@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -80,6 +81,7 @@ func printStatus(out io.Writer, st standby.Status, now time.Time) error {
 	if st.Port != 0 {
 		row("port once activated", "%d", st.Port)
 	}
+	printFollowers(row, st.Followers)
 	if st.LastError != "" {
 		row("last error", "%s: %s", when(st.LastErrorTime, now), st.LastError)
 	}
@@ -112,8 +114,16 @@ func printActivated(row func(name, format string, args ...any), st standby.Statu
 	if st.Port != 0 {
 		row("port", "%d", st.Port)
 	}
+	printFollowers(row, st.Followers)
 	if st.LastError != "" {
 		row("last error", "%s: %s", when(st.LastErrorTime, now), st.LastError)
+	}
+}
+
+func printFollowers(row func(name, format string, args ...any), all []standby.FollowerStatus) {
+	for _, f := range all {
+		row("follower", "%s at %s, %s, flushed %s, replayed %s, slot %s", f.ApplicationName, cmp.Or(f.ClientAddr, "a socket"),
+			f.State, f.FlushLSN, f.ReplayLSN, orNone(f.Slot))
 	}
 }
 

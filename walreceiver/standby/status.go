@@ -59,6 +59,7 @@ type Status struct {
 	LastError        string          `json:"last_error,omitempty"`
 	LastErrorTime    time.Time       `json:"last_error_time,omitzero"`
 
+	Followers  []FollowerStatus  `json:"followers,omitempty"`
 	Activation *ActivationStatus `json:"activation,omitempty"` // nil: it is a standby
 	PostgreSQL *ServerStatus     `json:"postgresql,omitempty"` // that runs on the activated directory
 }
@@ -84,7 +85,7 @@ func ReadStatus(dir string) (Status, error) {
 	}
 	st.Running = runnerAlive(dir, st.PID)
 	if !st.Running {
-		st.PID = 0
+		st.PID, st.Followers = 0, nil
 		if st.State != StateFailed {
 			st.State = StateStopped
 		}
@@ -157,6 +158,9 @@ func (s *Standby) update() {
 		s.measureLag(s.status.UpdatedAt)
 	}
 	s.updateReplay(s.status.UpdatedAt)
+	if s.cascade != nil {
+		s.status.Followers = s.cascade.followers()
+	}
 }
 
 // watch takes the status from a receiver from now on; with nil what the last one knew at its end stays.

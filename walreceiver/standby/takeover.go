@@ -191,7 +191,7 @@ func (a *applier) endRecovery(ctx context.Context, r *redo.Redo, stop redo.Stop,
 	case errors.Is(err, errTakeOver) && a.cfg.Target.String() != "":
 		err = fmt.Errorf("%w: %s", redo.ErrTargetNotReached, a.cfg.Target.String())
 	case errors.Is(err, errTakeOver):
-		a.promotion, err = r.Promote(redo.PromoteConfig{})
+		a.promotion, err = r.Promote(promoteConfig(r, ""))
 		return err
 	case err == nil || ended(ctx, err):
 		return r.Shutdown()
@@ -211,7 +211,7 @@ func (a *applier) atTarget(ctx context.Context, r *redo.Redo) error {
 	select {
 	case <-a.order:
 		var err error
-		a.promotion, err = r.Promote(redo.PromoteConfig{})
+		a.promotion, err = r.Promote(promoteConfig(r, "at recovery target: "+a.cfg.Target.String()))
 		return err
 	case <-ctx.Done():
 		return r.Shutdown()
