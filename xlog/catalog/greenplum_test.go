@@ -37,6 +37,9 @@ func TestGreenplum(t *testing.T) {
 				return spaces
 			}}, func(c *catalog.Catalog) {
 				compareRecorded(t, c, filepath.Join(work, "sql"))
+				db, err := c.Database("postgres")
+				require.NoError(t, err)
+				compareForm(t, db)
 			})
 		})
 	}
