@@ -78,7 +78,7 @@ var rules = map[string]rule{
 		others: strings.Join([]string{pgproto, pgconn, compress, sync, sys}, " "),
 	},
 	"walreceiver/standby": {
-		ours: "protocol walsender walsender/syncrep walreceiver xlog xlog/bufpage xlog/rmgr xlog/redo xlog/pgdata" +
+		ours: "protocol walsender walsender/syncrep walsender/pgsql walreceiver xlog xlog/bufpage xlog/rmgr xlog/redo xlog/pgdata" +
 			" xlog/waldir xlog/catalog xlog/catalog/changes xlog/vfs",
 		others: strings.Join([]string{pgproto, pgconn, sync, sys}, " "),
 	},
@@ -90,8 +90,8 @@ var rules = map[string]rule{
 		others: anything,
 	},
 	"examples/standby": {
-		ours: "walsender walreceiver walreceiver/standby xlog xlog/pgdata xlog/redo xlog/vfs xlog/waldir protocol" +
-			" bench/pgserver examples/",
+		ours: "walsender walreceiver walreceiver/standby xlog xlog/catalog/changes xlog/pgdata xlog/redo xlog/vfs" +
+			" xlog/waldir protocol bench/pgserver examples/",
 		others: anything,
 	},
 	"bench/pgserver": {others: pgconn + " " + sys},

@@ -6,10 +6,11 @@
 //	standby init --primary 'host=db1 user=replicator' -D /data/standby --port 5433
 //	standby run -D /data/standby
 //	standby status -D /data/standby
+//	standby watch -D /data/standby
 //	standby activate -D /data/standby
 //	standby replay -D /data/copy --wal /archive
 //
-// Without a command it shows the first four on a temporary server, if PostgreSQL is installed.
+// Without a command it shows what standbys are for on a temporary server, if PostgreSQL is installed.
 package main
 
 import (
@@ -36,7 +37,7 @@ const (
 	exitAlive      = 3 // activate: the primary still answers
 	exitInUse      = 4 // another process works on the directory
 	exitIncomplete = 5 // the directory holds a snapshot that was not finished
-	exitNotRunning = 6 // status: no process keeps the standby current
+	exitNotRunning = 6 // status, watch: no process keeps the standby current
 )
 
 const exitHelp = `Exit codes:
@@ -46,7 +47,7 @@ const exitHelp = `Exit codes:
   3  activate: refused because the primary still answers
   4  another process works on the data directory
   5  the data directory holds a snapshot that was not finished
-  6  status: the standby is not running`
+  6  status, watch: the standby is not running`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -91,7 +92,7 @@ func exitCode(err error) int {
 		return exitInUse
 	case errors.Is(err, pgdata.ErrIncomplete):
 		return exitIncomplete
-	case errors.Is(err, errNotRunning):
+	case errors.Is(err, errNotRunning), errors.Is(err, standby.ErrNotRunning):
 		return exitNotRunning
 	}
 	return exitFailure
@@ -110,6 +111,7 @@ Without a command, a short demonstration on a temporary server, if PostgreSQL is
 		Example: `  standby init --primary 'host=db1 user=replicator' -D /data/standby --port 5433
   standby run -D /data/standby
   standby status -D /data/standby
+  standby watch -D /data/standby
   standby activate -D /data/standby
   standby replay -D /data/copy --wal /archive`,
 		Args:          noArgs,
@@ -120,7 +122,7 @@ Without a command, a short demonstration on a temporary server, if PostgreSQL is
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newInit(), newRun(), newStatus(), newActivate(), newReplay())
+	root.AddCommand(newInit(), newRun(), newStatus(), newWatch(), newActivate(), newReplay())
 	return root
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/walmirror/walmirror/examples/internal/bytesize"
 	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/catalog/changes"
 	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/redo"
 	"github.com/walmirror/walmirror/xlog/vfs"
@@ -24,6 +25,7 @@ type replayOptions struct {
 	dir, wal string
 	cache    bytesize.Size
 	target   targetFlags
+	changes  changesFile
 	json     bool
 }
 
@@ -47,7 +49,8 @@ func newReplay() *cobra.Command {
 		Long: `Replay the log that is in the directory's pg_wal, or in an archive, from where the directory is up to the log's
 end or to a target, without a connection. Afterwards the directory is as that of a standby that was shut down.`,
 		Example: `  standby replay -D /data/standby
-  standby replay -D /data/copy --wal /archive --recovery-target-time '2026-01-31 12:00:00+00'`,
+  standby replay -D /data/copy --wal /archive --recovery-target-time '2026-01-31 12:00:00+00'
+  standby replay -D /data/copy --wal /archive --changes definitions.json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
@@ -56,6 +59,7 @@ end or to a target, without a connection. Afterwards the directory is as that of
 	fl.StringVar(&o.wal, "wal", "", "directory to take the log from before the directory's pg_wal")
 	fl.Var(&o.cache, "cache", "memory for pages, such as 512M")
 	o.target.add(fl)
+	o.changes.add(fl)
 	fl.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -98,6 +102,10 @@ func (o *replayOptions) replay(cmd *cobra.Command, target redo.Target) (res repl
 		return res, err
 	}
 	_, res.Start = r.Position()
+	if err := o.watch(r); err != nil {
+		return res, errors.Join(err, r.Close())
+	}
+	defer func() { err = errors.Join(err, o.changes.close()) }()
 	if err := apply(cmd, r, target, &res); err != nil {
 		return res, errors.Join(err, r.Close())
 	}
@@ -109,6 +117,16 @@ func (o *replayOptions) openWAL(data *pgdata.DataDir) *redo.DirWAL {
 		return redo.NewDirWAL(data.WALPath(), data.SegmentSize)
 	}
 	return redo.NewDirWAL(o.wal, data.SegmentSize, data.WALPath())
+}
+
+// watch has changes of catalogs written to a file, if that is asked for.
+func (o *replayOptions) watch(r *redo.Redo) error {
+	emit, err := o.changes.open()
+	if emit != nil {
+		failed := func(err error) { o.changes.err = err }
+		r.Observe(changes.New(r, changes.Config{Emit: emit, Failed: failed}))
+	}
+	return err
 }
 
 // apply replays, and writes everything to disk.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,6 +28,7 @@ func newRun() *cobra.Command {
 	var cache bytesize.Size
 	var target targetFlags
 	var serving serve.Flags
+	var feed changesFile
 	cmd := &cobra.Command{
 		Use:   "run -D DIR",
 		Short: "Follow the primary until told to end",
@@ -36,6 +38,9 @@ reached, receiving goes on. Changes of state are logged on standard error.
 
 With --listen other standbys, pg_receivewal and pg_basebackup may follow and copy this one: it is to them as a hot standby
 of PostgreSQL. Their slots are kept in the data directory; SIGHUP makes it read host rules and users again.
+
+"standby watch" shows what transactions change in the catalogs. With --changes all of that goes to a file besides, from
+where the standby is consistent on; after a restart the last lines may come again.
 
 While it runs no PostgreSQL server starts on the directory; "pg_ctl stop -m fast" ends it too. After "standby activate" it
 goes on serving those who follow it, under the new timeline, until it is ended; without --listen it ends by itself.`,
@@ -54,7 +59,10 @@ goes on serving those who follow it, under the new timeline, until it is ended; 
 			if err := serving.Check(); err != nil {
 				return usageError{err}
 			}
-			return follow(cmd, cfg, &serving, log)
+			if cfg.OnChanges, err = feed.open(); err != nil {
+				return fmt.Errorf("run: %w", err)
+			}
+			return errors.Join(follow(cmd, cfg, &serving, log), feed.close())
 		},
 	}
 	dirFlag(cmd, &cfg.Dir)
@@ -71,6 +79,7 @@ goes on serving those who follow it, under the new timeline, until it is ended; 
 		"compare pages with the images that the primary's wal_consistency_checking writes")
 	target.add(fl)
 	serving.Register(fl)
+	feed.add(fl)
 	fl.StringVar(&format, "log-format", "text", "text or json")
 	fl.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -160,7 +169,10 @@ func logEvent(log *slog.Logger, e standby.Event) {
 		} else {
 			log.Warn(e.String())
 		}
+	case standby.ChangesEnded:
+		log.Error(e.String())
 	case walreceiver.ServerNotice, standby.DiskFull, standby.LogNotRemoved, standby.TakingOver, standby.TakenOver,
+		standby.NotWatched,
 		standby.SlotsLeft:
 		log.Warn(e.String())
 	default:

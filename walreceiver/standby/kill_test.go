@@ -163,6 +163,7 @@ func (k *killed) waitReplayed(t *testing.T, name, lsn string) {
 // addStock starts a stock server, as a standby of the primary, on a copy of the directory that the killed standby left.
 func (k *killed) addStock(t *testing.T) {
 	dir := filepath.Join(pgserver.TempDir(t), "stock")
+	_ = os.Remove(filepath.Join(k.dir, standby.WatchSocket)) // CopyFS copies none
 	require.NoError(t, os.CopyFS(dir, os.DirFS(k.dir)))
 	name := fmt.Sprintf("stock%d", len(k.stocks))
 	require.NoError(t, pgdata.SetAutoConf(vfs.OS, dir,

@@ -26,33 +26,51 @@ type dump struct {
 
 // dumper takes dumps of a server.
 type dumper struct {
-	t      testing.TB
-	server *pgserver.Server
-	copies map[string]string // COPY of each catalog
+	t        testing.TB
+	server   *pgserver.Server
+	copies   map[string]string // COPY of each catalog
+	conn     *pgx.Conn         // to database; nil when there is none
+	database string
 }
 
-// take opens a connection of its own, which is gone when the next statement runs.
+// take makes a dump of a database.
 func (d *dumper) take(database string) *dump {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	conn, err := d.server.Connect(ctx, "dbname="+database, "application_name=dump")
-	require.NoError(d.t, err)
-	defer conn.Close(ctx)
-	if d.copies == nil {
-		d.copies = copies(ctx, d.t, conn)
+	if d.conn == nil || d.conn.Ping(ctx) != nil || d.database != database {
+		d.connect(ctx, database)
 	}
 	state := &dump{catalogs: map[string][]byte{}}
 	for catalog, sql := range d.copies {
 		var out bytes.Buffer
-		_, err := conn.PgConn().CopyTo(ctx, &out, sql)
+		_, err := d.conn.PgConn().CopyTo(ctx, &out, sql)
 		require.NoError(d.t, err, sql)
 		state.catalogs[catalog] = out.Bytes()
 	}
 	var text string
-	require.NoError(d.t, conn.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&text))
+	err := d.conn.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&text)
+	require.NoError(d.t, err)
 	state.end, err = xlog.ParseLSN(text)
 	require.NoError(d.t, err)
 	return state
+}
+
+func (d *dumper) connect(ctx context.Context, database string) {
+	d.disconnect(ctx)
+	conn, err := d.server.Connect(ctx, "dbname="+database, "application_name=dump")
+	require.NoError(d.t, err)
+	d.conn, d.database = conn, database
+	if d.copies == nil {
+		d.copies = copies(ctx, d.t, conn)
+	}
+}
+
+// disconnect comes before statements that suffer nobody in a database.
+func (d *dumper) disconnect(ctx context.Context) {
+	if d.conn != nil {
+		_ = d.conn.Close(ctx)
+		d.conn = nil
+	}
 }
 
 // copies are the statements that dump each catalog.

@@ -4,8 +4,10 @@ package changes_test
 
 import (
 	"cmp"
+	"context"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +42,9 @@ func (r *recorder) each(database, sql string, run func()) {
 	if before == nil || len(r.last) > 1 {
 		before = r.take(database)
 	}
+	if strings.Contains(sql, "DATABASE") {
+		r.disconnect(context.Background())
+	}
 	run()
 	after := r.take(database)
 	r.last = map[string]*dump{database: after}
@@ -61,6 +66,7 @@ func TestDefinitions(t *testing.T) {
 
 func testLoad(t *testing.T, major int, parts ...string) {
 	r := &recorder{last: map[string]*dump{}}
+	defer r.disconnect(context.Background())
 	source := pgreplay.Record(t, walload.Options{
 		Major: major, Parts: parts,
 		Each: func(l *walload.Load, database, sql string, run func()) {

@@ -185,6 +185,7 @@ func (p *players) exec(name, sql string) {
 }
 
 func (p *players) close() {
+	p.disconnect(context.Background())
 	for name, conn := range p.sessions {
 		_ = conn.Close(context.Background())
 		delete(p.sessions, name)
