@@ -91,7 +91,7 @@ func (c *cascade) Position() walsender.Position {
 	pos.InRecovery = !c.primary.Load()
 	if r := c.applier.redoer(); r != nil {
 		p := r.Progress()
-		pos.Replay, pos.Redo = p.LSN, p.Restartpoint
+		pos.Replay, pos.Redo, pos.LastXact = p.LSN, p.Restartpoint, p.LastXact
 	}
 	return pos
 }

@@ -101,7 +101,9 @@ func (s *Standby) serve() error {
 		return nil
 	}
 	var err error
-	s.cascade, err = newCascade(*s.cfg.Serve, s.data, s.applier, s.status.Server, s.status.ServerVersionNum)
+	cfg := *s.cfg.Serve
+	cfg.Catalogs, cfg.WALReceiver = newSQLCatalogs(s), s.receiverStat
+	s.cascade, err = newCascade(cfg, s.data, s.applier, s.status.Server, s.status.ServerVersionNum)
 	return err
 }
 

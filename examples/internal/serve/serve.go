@@ -26,6 +26,7 @@ type Flags struct {
 	HTTP   string   // HOST:PORT for metrics; empty: none
 
 	hba, users            string
+	superusers            []string
 	trustRemote           bool
 	cert, key, clientCA   string
 	maxConnections        int
@@ -42,6 +43,8 @@ func (f *Flags) Register(fl *pflag.FlagSet) {
 		"--users, everybody who has one)")
 	fl.BoolVar(&f.trustRemote, "trust-remote", false, "allow the host rules to let other machines in without a password")
 	fl.StringVar(&f.users, "users", "", "`FILE` of users and their SCRAM-SHA-256 verifiers, as in pg_authid")
+	fl.StringArrayVar(&f.superusers, "superuser", nil,
+		"`USER` who may read passwords and users' data in catalogs by SQL; may be given several times (default: nobody)")
 	fl.StringVar(&f.cert, "tls-cert", "", "certificate, a PEM `FILE`")
 	fl.StringVar(&f.key, "tls-key", "", "its private key, a PEM `FILE`")
 	fl.StringVar(&f.clientCA, "tls-client-ca", "", "authorities for certificates of clients, a PEM `FILE`")
@@ -72,7 +75,8 @@ func (f *Flags) Check() error {
 func (f *Flags) Config() (cfg walsender.Config, err error) {
 	cfg = walsender.Config{
 		MaxConnections: f.maxConnections, SenderTimeout: f.senderTimeout, StopTimeout: f.stopTimeout,
-		Retention: walsender.Retention{KeepSize: int64(f.keepSize), SlotMaxSize: int64(f.slotMaxKeep)},
+		Superusers: f.superusers,
+		Retention:  walsender.Retention{KeepSize: int64(f.keepSize), SlotMaxSize: int64(f.slotMaxKeep)},
 	}
 	if f.senderTimeout == 0 {
 		cfg.SenderTimeout = -1
