@@ -101,3 +101,20 @@ func (p *EndOfRecovery) Append(d *xlog.Dialect, dst []byte) []byte {
 	}
 	return o.dst
 }
+
+// Add adds a transaction: its number, and in the development build its name.
+func (a *DistributedCommits) Add(d *xlog.Dialect, gxid uint64, gid []byte) {
+	if d.WideGxid() {
+		a.size, a.raw = gxidSize, binary.LittleEndian.AppendUint64(a.raw, gxid)
+		return
+	}
+	item := make([]byte, gidGxidSize)
+	copy(item[:gidSize], gid)
+	binary.LittleEndian.PutUint32(item[gxidAt:], uint32(gxid))
+	a.size, a.raw = gidGxidSize, append(a.raw, item...)
+}
+
+// AppendGID appends the transaction's name, from which the segments of the development build know it.
+func (x DistributedXID) AppendGID(d *xlog.Dialect, dst []byte) []byte {
+	return x.appendGID(dst, &Printing{Dialect: d})
+}
