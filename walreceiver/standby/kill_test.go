@@ -92,7 +92,11 @@ type killed struct {
 func newKilled(t *testing.T, major int) *killed {
 	primary := pgserver.Start(t, pgserver.Options{Major: major, Settings: killSettings(major)})
 	prepareLoad(t, primary)
-	k := &killed{primary: primary, dir: initStandby(t, primary, nil).Dir}
+	return newKilledOn(t, primary, initStandby(t, primary, nil).Dir)
+}
+
+func newKilledOn(t *testing.T, primary *pgserver.Server, dir string) *killed {
+	k := &killed{primary: primary, dir: dir}
 	var err error
 	k.log, err = os.Create(filepath.Join(pgserver.TempDir(t), "standby.log"))
 	require.NoError(t, err)
@@ -130,11 +134,7 @@ func (k *killed) killOften(t *testing.T) {
 		if before := k.restartpoints(t); rand.IntN(4) > 0 { // else it may be at its start
 			require.Eventually(t, func() bool { return k.restartpoints(t) > before }, 2*patience, tick, "no restartpoint")
 		}
-		time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
-		require.NoError(t, k.child.Process.Kill())
-		_ = k.child.Wait()
-		status := k.child.ProcessState.Sys().(syscall.WaitStatus)
-		require.Equal(t, syscall.SIGKILL, status.Signal(), "the standby ended by itself")
+		k.kill(t)
 		if (i+1)*stocks/kills > i*stocks/kills {
 			k.addStock(t)
 		}
@@ -143,6 +143,15 @@ func (k *killed) killOften(t *testing.T) {
 	t.Logf("PostgreSQL %d: %d kills, %d restartpoints before the last of them, %d stock servers", k.primary.Major, kills,
 		k.restartpoints(t), len(k.stocks))
 	require.NotZero(t, k.restartpoints(t))
+}
+
+// kill kills the standby after a while.
+func (k *killed) kill(t *testing.T) {
+	time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
+	require.NoError(t, k.child.Process.Kill())
+	_ = k.child.Wait()
+	status := k.child.ProcessState.Sys().(syscall.WaitStatus)
+	require.Equal(t, syscall.SIGKILL, status.Signal(), "the standby ended by itself")
 }
 
 // restartpoints is how many the standby made so far, in all its lives.

@@ -161,7 +161,14 @@ const (
 	transientPrefix = "pg_temp_"
 	toastPrefix     = "pg_toast_"
 	toastNamespace  = 99
+	publicNamespace = 2200
 )
+
+// inCatalogSchema tells whether the relation is in a schema that initdb made for its own: pg_catalog, pg_toast,
+// information_schema.
+func (row *classRow) inCatalogSchema() bool {
+	return row.namespace < firstUserOID && row.namespace != publicNamespace
+}
 
 // isOfCatalog tells whether a row is that of a catalog, or of the new heap of one that is being rewritten, or of the TOAST
 // table of that; sure is false when it cannot be told.
@@ -169,7 +176,7 @@ func (c *catalogOnly) isOfCatalog(row *classRow) (yes, sure bool, err error) {
 	if row.oid < firstUserOID {
 		return true, true, nil
 	}
-	if row.namespace >= firstUserOID {
+	if !row.inCatalogSchema() {
 		return false, true, nil
 	}
 	if of, ok := numberBehind(row.name, transientPrefix); ok {
@@ -192,7 +199,7 @@ func (c *catalogOnly) isTransient(id relationID) (yes, sure bool, err error) {
 		return false, false, err
 	}
 	of, ok := numberBehind(row.name, transientPrefix)
-	yes = ok && of < firstUserOID && row.namespace < firstUserOID
+	yes = ok && of < firstUserOID && row.inCatalogSchema()
 	c.remember(id, yes)
 	return yes, true, nil
 }
