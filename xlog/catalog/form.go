@@ -3,6 +3,7 @@
 package catalog
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/walmirror/walmirror/xlog/bufpage"
@@ -60,6 +61,8 @@ func (f *former) add(i int, t *TypeInfo, v *Value) error {
 	case t.Len == -1:
 		f.infomask |= bufpage.HasVarWidth
 		return f.varlena(t, v.Raw)
+	case t.Len == -2 && bytes.IndexByte(v.Raw, 0) >= 0:
+		return fmt.Errorf("%w: a string with a zero byte", ErrValue)
 	case t.Len == -2:
 		f.infomask |= bufpage.HasVarWidth
 		f.tuple = append(append(f.tuple, v.Raw...), 0)

@@ -183,3 +183,51 @@ func FuzzParse(f *testing.F) {
 		require.Equal(t, raw, again, "%q", printed)
 	})
 }
+
+// FuzzDeform takes tuples of any bytes apart, and makes what was found again.
+func FuzzDeform(f *testing.F) {
+	columns := []Column{
+		{Name: "a", Type: TypeInfo{Len: 4, Align: 'i'}}, {Name: "b", Type: TypeInfo{Len: -1, Align: 'i', Storage: 'x'}},
+		{Name: "c", Type: TypeInfo{Len: -2, Align: 'c'}}, {Name: "d", Type: TypeInfo{Len: -1, Align: 'd', Storage: 'p'}},
+		{Name: "e", Type: TypeInfo{Len: -1, Align: 'i', Storage: 'm', NetworkOrder: true}},
+		{Name: "f", Type: TypeInfo{Len: 8, Align: 'd'}}, {Name: "g", Type: TypeInfo{Len: -3, Align: '?'}},
+	}
+	for n := range len(columns) {
+		values := make([]Value, n)
+		for i := range values {
+			values[i] = Value{Raw: []byte("12345678")[:max(0, min(8, columns[i].Type.Len+4))], Null: i == 2}
+			if columns[i].Type.Len > 0 {
+				values[i].Raw = make([]byte, columns[i].Type.Len)
+			}
+		}
+		tuple, err := Form(columns[:n], values)
+		require.NoError(f, err)
+		f.Add([]byte(tuple))
+	}
+	f.Fuzz(func(t *testing.T, tuple []byte) {
+		r := &Relation{columns: columns}
+		row, err := r.Deform(tuple)
+		if err != nil {
+			return
+		}
+		values, good := make([]Value, len(columns)), true
+		for i := range columns {
+			raw, err := row.Value(i)
+			good = good && err == nil
+			values[i] = Value{Raw: raw, Null: raw == nil}
+		}
+		if !good {
+			return
+		}
+		again, err := Form(columns, values)
+		require.NoError(t, err)
+		row, err = r.Deform(again)
+		require.NoError(t, err)
+		for i := range values {
+			raw, err := row.Value(i)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(values[i].Raw, raw))
+			require.Equal(t, values[i].Null, raw == nil)
+		}
+	})
+}
