@@ -67,7 +67,7 @@ func (a *array) size(most int) (int, error) {
 	}
 	n := 1
 	for _, length := range a.lengths {
-		if length < 0 || n*length > most {
+		if length < 0 || n > 0 && length > most/n {
 			return 0, fmt.Errorf("%w: array of %d elements", ErrValue, a.lengths)
 		}
 		n *= length
