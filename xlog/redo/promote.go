@@ -139,6 +139,7 @@ func (r *Redo) shutdownCheckPoint(tli xlog.TimelineID, lsn xlog.LSN) *rmgr.Check
 		NextMulti: c.NextMulti, NextMultiOffset: c.NextMultiOffset,
 		OldestXID: c.OldestXID, OldestXIDDB: c.OldestXIDDB, OldestMulti: c.OldestMulti, OldestMultiDB: c.OldestMultiDB,
 		Time: time.Now().Unix(), OldestCommitTsXID: c.OldestCommitTsXID, NewestCommitTsXID: c.NewestCommitTsXID,
+		Distributed: r.distributed.list(r.dialect),
 	}
 }
 

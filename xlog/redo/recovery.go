@@ -49,6 +49,7 @@ type recovery struct {
 	prev xlog.LSN        // where the last record that was applied begins; 0 when there was none
 
 	fullPageWrites bool // of the primary, where replay is (lastFullPageWrites)
+	distributed    distributedCommits
 
 	applied uint64 // records
 	last    lastCheckPoint

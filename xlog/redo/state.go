@@ -18,6 +18,7 @@ func (r *Redo) startState(p *rmgr.CheckPoint) error {
 		NextRelNumber: p.NextRelfilenode, NextGxid: p.NextGxid,
 	}
 	r.fullPageWrites = p.FullPageWrites
+	r.distributed.from(p, true)
 	var err error
 	r.state, err = pgdata.OpenTransactions(pgdata.TransactionsConfig{
 		Dir: r.dir, Dialect: r.dialect, NextXID: p.NextXID, CommitTimes: r.control.TrackCommitTimestamp,
@@ -38,6 +39,7 @@ func (r *Redo) startState(p *rmgr.CheckPoint) error {
 // countersOf moves the counters by a checkpoint's: after a shutdown they are exact, else the least that there was.
 func (r *Redo) countersOf(p *rmgr.CheckPoint) {
 	c := &r.counters
+	r.distributed.from(p, p.Shutdown)
 	if p.Shutdown {
 		c.NextXID, c.NextOID, c.NextMulti, c.NextMultiOffset = p.NextXID, p.NextOID, p.NextMulti, p.NextMultiOffset
 		c.OldestXID, c.OldestXIDDB = p.OldestXID, p.OldestXIDDB

@@ -17,6 +17,7 @@ func (r *Redo) transaction(p rmgr.Payload) error {
 	case *rmgr.XactCommit:
 		return r.commit(&p.XactEnd)
 	case *rmgr.XactDistributedCommit:
+		r.distributed.committed(r.dialect, &p.XactEnd)
 		if r.rec.XID == 0 {
 			return nil // the coordinator changed nothing itself
 		}
@@ -28,8 +29,11 @@ func (r *Redo) transaction(p rmgr.Payload) error {
 	case *rmgr.XactAssignment:
 		r.running.assign(p.TopXID, p.Subxacts)
 		return nil
-	case *rmgr.XactInvalidations, *rmgr.XactDistributedForget:
-		return nil // of interest to logical decoding, and to a coordinator
+	case *rmgr.XactDistributedForget:
+		delete(r.distributed, p.ID)
+		return nil
+	case *rmgr.XactInvalidations:
+		return nil // of interest to logical decoding
 	}
 	return unknown(p)
 }
