@@ -4,6 +4,7 @@ package redo_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -168,4 +169,94 @@ func requireSound(t *testing.T, s *pgserver.Server) {
 	require.NoError(t, s.Stop(pgserver.Fast))
 	out, err = s.Command(t.Context(), "pg_checksums", "--check", "-D", s.DataDir).CombinedOutput()
 	require.NoError(t, err, "%s", out)
+}
+
+// Where a server archives its log, the segment that the old timeline ends in is kept for the archive under another name, and
+// what is behind it goes.
+func TestPromoteArchiving(t *testing.T) {
+	t.Parallel()
+	pgserver.Require(t, pgserver.DefaultMajor)
+	source := recordPromotionOf(t, pgserver.Options{Major: pgserver.DefaultMajor, WALSegmentMB: 1})
+	size := xlog.SegmentSize(1 << 20)
+	dir, p := promoteCopy(t, source, redo.Target{Name: "here"}, "archive_mode = 'on'\narchive_command = 'false'\n")
+	wal := filepath.Join(dir, "pg_wal")
+	last := size.Name(1, size.Number(p.Switch))
+	require.FileExists(t, filepath.Join(wal, last+".partial"))
+	require.NoFileExists(t, filepath.Join(wal, last))
+	for _, ready := range []string{last + ".partial.ready", "00000002.history.ready"} {
+		require.FileExists(t, filepath.Join(wal, "archive_status", ready))
+	}
+	behind, err := filepath.Glob(filepath.Join(wal, "00000001*"))
+	require.NoError(t, err)
+	for _, name := range behind {
+		require.LessOrEqual(t, filepath.Base(name), last+".partial")
+	}
+	history, err := os.ReadFile(filepath.Join(wal, "00000002.history"))
+	require.NoError(t, err)
+	require.Equal(t, "1\t"+p.Switch.String()+"\trestore point \"here\"\n", string(history))
+	s := startPromoted(t, dir, pgserver.DefaultMajor)
+	require.Equal(t, "3000", one(t, s, "SELECT count(*) FROM kept"))
+}
+
+// Recovery may end where a segment does, behind a switch to the next, which the new timeline then begins with. The second
+// promotion goes on with the first one's history.
+func TestPromoteAtSegmentEnd(t *testing.T) {
+	t.Parallel()
+	pgserver.Require(t, pgserver.DefaultMajor)
+	source := recordPromotionOf(t, pgserver.Options{Major: pgserver.DefaultMajor, WALSegmentMB: 1})
+	dir := filepath.Join(pgserver.TempDir(t), "promoted")
+	require.NoError(t, source.Copy(dir))
+	target := appendSwitch(t, dir)
+	for tli := xlog.TimelineID(2); tli < 4; tli++ {
+		p, err := promoteDir(t, dir, source.Version, redo.Target{LSN: target})
+		require.NoError(t, err)
+		require.Equal(t, tli, p.NewTimeline)
+		require.Equal(t, tli-1, p.OldTimeline)
+		requireShutDown(t, dir, p)
+		require.Equal(t, tli == 2, p.Switch%(1<<20) == 0)
+		target = 0
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "standby.signal"), nil, 0o600))
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "pg_wal", "00000003.history"))
+	require.NoError(t, err)
+	history, err := xlog.ParseHistory(3, content)
+	require.NoError(t, err)
+	require.Len(t, history.Ancestors, 2)
+	require.NoError(t, os.Remove(filepath.Join(dir, "standby.signal")))
+	s := startPromoted(t, dir, pgserver.DefaultMajor)
+	require.Equal(t, "3001", one(t, s, "SELECT count(*) FROM kept"))
+}
+
+// appendSwitch ends the log's last segment, and says where the record of it begins.
+func appendSwitch(t *testing.T, dir string) xlog.LSN {
+	cfg := logOf(t, dir)
+	cfg.SystemID = controlOf(t, dir).SystemIdentifier
+	r := xlog.NewReader(cfg)
+	var last *xlog.Record
+	for rec, err := r.Next(); err == nil; rec, err = r.Next() {
+		last = rec.Clone()
+	}
+	w, err := xlog.NewWriter(xlog.WriterConfig{
+		Dialect: cfg.Dialect, SegmentSize: cfg.SegmentSize, SystemID: cfg.SystemID, Timeline: 1, Start: last.End, Prev: last.LSN,
+		Out: fileLog{filepath.Join(dir, "pg_wal"), cfg.SegmentSize},
+	})
+	require.NoError(t, err)
+	begin, _, err := w.Switch()
+	require.NoError(t, err)
+	return begin
+}
+
+// fileLog writes to segments of timeline 1 that are there.
+type fileLog struct {
+	dir  string
+	size xlog.SegmentSize
+}
+
+func (l fileLog) Write(lsn xlog.LSN, p []byte) error {
+	f, err := os.OpenFile(filepath.Join(l.dir, l.size.Name(1, l.size.Number(lsn))), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(p, int64(l.size.Offset(lsn)))
+	return errors.Join(err, f.Close())
 }
