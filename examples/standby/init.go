@@ -71,6 +71,8 @@ new init from its successor: with --set-aside its old directory is kept under an
 	fl.IntVar(&b.DBID, "gp-dbid", 0, "Greenplum and Cloudberry: dbid of the new standby")
 	fl.BoolVar(&f.cfg.SetAside, "set-aside", false,
 		"rename a data directory of the same system that is in the way, such as the former coordinator's, to DIR.old")
+	fl.BoolVar(&f.cfg.CatalogOnly, "catalog-only", false,
+		"keep the catalogs of every database and nothing else: to be read, and never to be activated")
 	fl.BoolVar(&b.Force, "force", false, "replace what an interrupted init left behind")
 	fl.BoolVar(&b.NoSync, "no-sync", false, "do not wait for the disk: for tests")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "show no progress")
@@ -157,6 +159,10 @@ func printSnapshot(w io.Writer, s standby.Snapshot, took time.Duration) {
 	if s.Verified > 0 {
 		fmt.Fprintf(w, "  %d files verified against the manifest (%s)\n", s.Verified, s.Algorithm)
 	}
+	if s.Left > 0 {
+		fmt.Fprintf(w, "  %d files of other relations than catalogs were left out, %s: this mirror can never be activated\n",
+			s.Left, byteCount(s.LeftBytes))
+	}
 	for _, t := range s.Tablespaces {
 		fmt.Fprintf(w, "  tablespace %d: %s\n", t.OID, t.Dir)
 	}
@@ -182,6 +188,8 @@ func printSnapshotJSON(w io.Writer, s standby.Snapshot, took time.Duration) erro
 		"end_lsn":            s.End.LSN,
 		"files":              s.Files,
 		"bytes":              s.Bytes,
+		"files_left_out":     s.Left,
+		"bytes_left_out":     s.LeftBytes,
 		"files_verified":     s.Verified,
 		"manifest_checksums": s.Algorithm,
 		"slot_name":          s.Slot,

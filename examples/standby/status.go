@@ -62,6 +62,9 @@ func printStatus(out io.Writer, st standby.Status, now time.Time) error {
 		row("process", "%d, running for %s", st.PID, now.Sub(st.StartedAt).Round(time.Second))
 	}
 	row("data directory", "%s", st.DataDirectory)
+	if st.CatalogOnly {
+		row("contents", "catalogs alone, no data: this directory can never be activated")
+	}
 	row("system identifier", "%d", st.SystemIdentifier)
 	row("primary", "%s", st.Primary)
 	if st.Server != "" {

@@ -21,6 +21,8 @@ type ActivationStatus struct {
 	redo.Promotion
 	At   time.Time     `json:"at,omitzero"`       // when it was done; zero when that is not known any more
 	Took time.Duration `json:"took_ns,omitempty"` // since the order
+	// Serving: the Standby goes on for those who follow it.
+	Serving bool `json:"serving,omitempty"`
 }
 
 // ServerStatus is what postmaster.pid says of a server.
@@ -44,6 +46,7 @@ func (st *Status) addActivation(data *pgdata.DataDir) error {
 			return err
 		}
 	}
+	st.Activation.Serving = st.Activation.Serving && st.Running
 	st.State, st.Replay.State = StateActivated, ReplayEnded
 	st.LagBytes, st.LagSeconds, st.Replay.LagBytes, st.Replay.LagSeconds = 0, 0, 0, 0
 	st.PostgreSQL, err = serverOn(data.Path, st.PID)

@@ -36,6 +36,9 @@ type InitConfig struct {
 	// SetAside renames a data directory of the same system that is in the way, such as the former coordinator's: a number is
 	// put behind ".old" when there is one already. Without it, and for another system's, Init fails with an OldDirectoryError.
 	SetAside bool
+	// CatalogOnly leaves out everything but the catalogs, the shared ones and those of every database: the directory can be
+	// kept current and read, and never be activated. The user must be able to connect to every database.
+	CatalogOnly bool
 	// Backup refines the snapshot. Its ConnString, slots, Verify and Configure are Init's. Without a slot for the standby a
 	// temporary one keeps the log while the snapshot is taken.
 	Backup walreceiver.BackupConfig
@@ -84,6 +87,9 @@ func Init(ctx context.Context, cfg InitConfig) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	b.Configure = func(dir string) error { return snap.configure(dir, b.Slot) }
+	if cfg.CatalogOnly {
+		onlyCatalogs(ctx, b)
+	}
 	result, err := walreceiver.BaseBackup(ctx, *b)
 	if err != nil && snap.SetAside != "" {
 		err = fmt.Errorf("%w (what was in %s is kept as %s)", err, b.Dir, snap.SetAside)
@@ -92,6 +98,9 @@ func Init(ctx context.Context, cfg InitConfig) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	snap.BackupResult = *result
+	if cfg.CatalogOnly {
+		return snap, nil // no server will need any configuration
+	}
 	for _, name := range []string{"postgresql.conf", "pg_hba.conf", "pg_ident.conf"} {
 		if _, err := os.Stat(filepath.Join(result.Dir, name)); err != nil {
 			snap.MissingConfig = append(snap.MissingConfig, name)

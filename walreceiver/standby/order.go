@@ -73,7 +73,7 @@ func orderActivation(ctx context.Context, data *pgdata.DataDir, end bool) (p red
 		switch {
 		case err != nil:
 			return p, false, err
-		case st.Activation != nil && (!end || now != pid):
+		case st.Activation != nil && (st.Activation.Serving || now != pid):
 			return st.Activation.Promotion, true, nil
 		case now != pid && st.State == StateFailed:
 			return p, true, fmt.Errorf("the standby, process %d, has ended: %s", pid, st.LastError)

@@ -52,6 +52,7 @@ type Standby struct {
 	cascade *cascade // nil: nobody follows this standby
 
 	takeover *takeover
+	saving   sync.Mutex // the status file is written
 
 	mu        sync.Mutex // guards what follows
 	receiver  *walreceiver.Receiver
@@ -129,7 +130,7 @@ func (s *Standby) configure() error {
 func statusAtRest(data *pgdata.DataDir) (Status, error) {
 	st := Status{
 		State: StateStopped, DataDirectory: data.Path, SystemIdentifier: data.SystemID,
-		Timeline: data.Control.CheckPointCopy.ThisTimeLineID,
+		Timeline: data.Control.CheckPointCopy.ThisTimeLineID, CatalogOnly: data.CatalogOnly,
 	}
 	conninfo, _, err := data.Conf("primary_conninfo")
 	if err != nil {

@@ -33,6 +33,7 @@ type Status struct {
 	Running          bool            `json:"running"`
 	PID              int             `json:"pid,omitempty"`
 	DataDirectory    string          `json:"data_directory"`
+	CatalogOnly      bool            `json:"catalog_only,omitempty"` // it has no data, and can never be activated
 	SystemIdentifier uint64          `json:"system_identifier,string"`
 	Server           string          `json:"server,omitempty"` // what the primary says of its version
 	ServerVersionNum int             `json:"server_version_num,omitempty"`
@@ -171,7 +172,11 @@ func (s *Standby) watch(r *walreceiver.Receiver, wal *waldir.Dir) {
 	s.receiver, s.wal = r, wal
 }
 
-func (s *Standby) save() error { return saveStatus(s.data.Path, s.Status()) }
+func (s *Standby) save() error {
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	return saveStatus(s.data.Path, s.Status())
+}
 
 // keepStatus writes the status down until ctx ends, and looks whether the directory is still ours: like a postmaster,
 // a standby whose postmaster.pid was taken away stops at once.

@@ -138,7 +138,9 @@ func (s *Standby) isActivated() bool {
 func (s *Standby) activated(p redo.Promotion, began time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.status.Activation = &ActivationStatus{Promotion: p, At: time.Now(), Took: time.Since(began)}
+	s.status.Activation = &ActivationStatus{
+		Promotion: p, At: time.Now(), Took: time.Since(began), Serving: s.cascade != nil && !s.takeover.end,
+	}
 	s.status.State, s.status.Timeline = StateActivated, p.NewTimeline
 	s.status.WrittenLSN, s.status.FlushedLSN, s.status.LatestEndLSN = p.End, p.End, p.End
 	s.status.LagBytes, s.status.LagSeconds = 0, 0
