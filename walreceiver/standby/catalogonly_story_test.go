@@ -205,7 +205,7 @@ func (c *catalogStory) work(ctx context.Context) (rounds int) {
 	for ctx.Err() == nil {
 		for _, statement := range []string{
 			"VACUUM FULL pg_description", "CREATE TABLE w AS SELECT * FROM mat", "VACUUM FULL pg_class",
-			"ALTER TABLE w ADD k int", "REINDEX TABLE pg_attribute", "DROP TABLE w", "VACUUM FULL pg_rewrite",
+			"ALTER TABLE w ADD k int", "REINDEX TABLE pg_attribute", "DROP TABLE w", "VACUUM FULL pg_rewrite", "CHECKPOINT",
 		} {
 			if _, err := conn.Exec(context.Background(), statement); err != nil {
 				return -1
@@ -292,11 +292,12 @@ func TestCatalogOnlyKilled(t *testing.T) {
 		k.kill(t)
 		k.start(t)
 	}
+	require.NotZero(t, k.restartpoints(t))
 	cancel()
 	t.Logf("%d rounds of work", <-worked)
 	c.run(t, storyDatabases)
-	k.waitReplayed(t, standby.ApplicationName, c.primary.Value(t, "SELECT pg_current_wal_flush_lsn()"))
 	dump := dumpCatalogs(t, c.primary)
+	c.primary.SQL(t, "CHECKPOINT") // else files that are gone may still be there
 	end := c.primary.Value(t, "SELECT pg_current_wal_flush_lsn()")
 	k.waitReplayed(t, standby.ApplicationName, end)
 	require.NoError(t, k.child.Process.Signal(syscall.SIGTERM))

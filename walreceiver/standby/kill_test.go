@@ -131,9 +131,6 @@ func (k *killed) killOften(t *testing.T) {
 		kills, stocks = 50, 5
 	}
 	for i := range kills {
-		if before := k.restartpoints(t); rand.IntN(4) > 0 { // else it may be at its start
-			require.Eventually(t, func() bool { return k.restartpoints(t) > before }, 2*patience, tick, "no restartpoint")
-		}
 		k.kill(t)
 		if (i+1)*stocks/kills > i*stocks/kills {
 			k.addStock(t)
@@ -147,6 +144,9 @@ func (k *killed) killOften(t *testing.T) {
 
 // kill kills the standby after a while.
 func (k *killed) kill(t *testing.T) {
+	if before := k.restartpoints(t); rand.IntN(4) > 0 { // else it may be at its start
+		require.Eventually(t, func() bool { return k.restartpoints(t) > before }, 2*patience, tick, "no restartpoint")
+	}
 	time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
 	require.NoError(t, k.child.Process.Kill())
 	_ = k.child.Wait()
