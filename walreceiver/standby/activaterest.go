@@ -4,11 +4,7 @@ package standby
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,41 +94,12 @@ func (a *activator) replayAndPromote(ctx context.Context, version int, received 
 	}
 	stop, err := r.Replay(ctx, redo.ReplayConfig{})
 	if err == nil && !a.cfg.Force {
-		err = a.lostLog(stop.End, received)
+		err = lostLog(a.data, stop.End, received)
 	}
 	if err != nil {
 		return redo.Promotion{}, errors.Join(err, r.Close())
 	}
 	return r.Promote(promoteConfig(r, ""))
-}
-
-// lostLog is the error when the log ends before a position up to which it was received, for another reason than that the
-// last record was not received to its end.
-func (a *activator) lostLog(end *xlog.EndError, received xlog.LSN) error {
-	if end == nil || end.At >= received {
-		return nil
-	}
-	if errors.Is(end, xlog.ErrTorn) {
-		upTo, err := a.wouldEnd(end.Timeline, end.At)
-		if err != nil || upTo > received {
-			return err
-		}
-	}
-	return fmt.Errorf("the log was received up to %s, and what was acknowledged would be lost: %w", received, end)
-}
-
-// wouldEnd is at most where a record that is not whole would end, by its length and the page headers in between.
-func (a *activator) wouldEnd(tli xlog.TimelineID, record xlog.LSN) (xlog.LSN, error) {
-	source := xlog.NewDirSource(a.data.WALPath(), a.data.SegmentSize)
-	defer source.Close()
-	var length [4]byte
-	_, err := source.ReadAt(tli, length[:], record)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, fs.ErrNotExist) {
-		return 0, err
-	}
-	n := int(binary.LittleEndian.Uint32(length[:]))
-	pages := n/a.data.Dialect.WALBlockSize() + 2
-	return record.Add(n + pages*xlog.LongPageHeaderSize), nil
 }
 
 // promoteConfig says how the recovery of r is ended.
