@@ -47,6 +47,7 @@ func TestUsage(t *testing.T) {
 		{"run -D " + nowhere, exitFailure, "no such file"},
 		{"run -D " + nowhere + " --log-level loud", exitUsage, "--log-level"},
 		{"status -D " + nowhere, exitFailure, "no such file"},
+		{"watch -D " + nowhere, exitFailure, "no such file"},
 		{"activate -D " + nowhere, exitUsage, "use -a"},
 		{"activate -a -D " + nowhere, exitFailure, "no such file"},
 	} {
@@ -58,7 +59,7 @@ func TestUsage(t *testing.T) {
 
 // TestHelp: every command says what it is for and shows an example, and the program its exit codes.
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"init", "run", "status", "activate"} {
+	for _, name := range []string{"init", "run", "status", "watch", "activate", "replay"} {
 		code, stdout, _ := call(t, name, "--help")
 		require.Equal(t, exitOK, code)
 		require.Contains(t, stdout, "Examples:\n  standby "+name)

@@ -54,7 +54,7 @@ func TestText(t *testing.T) {
 	require.Equal(t, `0/1973A38 commit of 745, prepared as "a name", at 2026-01-31 12:00:00.123456Z
   + app.pg_class oid=16384 relname=orders reltuples=-1
   ~ app.pg_class oid=16385: relname "old name" -> <new>, relacl null -> {a=r/b}
-  - pg_authid oid=9 relname="" reltuples=1 relacl="`+strings.Repeat("x", 200)+`"+100
+  - pg_authid oid=9 reltuples=1 relacl="`+strings.Repeat("x", 200)+`"+100
   and 2 more rows, for which there was no room
 `, string(example().AppendText(nil)))
 	tx := &Transaction{LSN: 0x10, InPlace: true, Changes: []Change{{

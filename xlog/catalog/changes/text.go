@@ -18,7 +18,8 @@ import (
 //	0/1973F10 in place
 //	  ~ postgres.pg_class oid=16384 relname=orders relnamespace=2200: relpages 0 -> 7, reltuples -1 -> 1000
 //
-// Values that are null are left out, but where they change. The database is before the catalog, but of a shared one.
+// Of rows that are inserted or deleted what is null, false, 0, empty or "-" is left out. The database is before the
+// catalog, but of a shared one. JSON has everything.
 func (t *Transaction) AppendText(dst []byte) []byte {
 	dst = append(dst, t.LSN.String()...)
 	switch {
@@ -61,10 +62,10 @@ func (c *Change) appendText(dst []byte) []byte {
 	return append(dst, '\n')
 }
 
-// appendText appends everything but nulls.
+// appendText appends what says something.
 func (r *Row) appendText(dst []byte) []byte {
 	for i, v := range r.Values {
-		if !v.Null {
+		if nothing := v.Null || v.Text == "" || v.Text == "f" || v.Text == "0" || v.Text == "-"; !nothing {
 			dst = append(append(append(append(dst, ' '), r.Columns[i]...), '='), quote(v.Text)...)
 		}
 	}
