@@ -3,7 +3,6 @@
 package catalog
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"reflect"
@@ -13,8 +12,9 @@ import (
 	"github.com/walmirror/walmirror/xlog/bufpage"
 )
 
-// Form makes a tuple of a struct; see Struct for its fields, and the function Form for the tuple. A nil pointer or slice
-// is a null, and so is a column without a field. A string is the text of any type that Input knows.
+// Form makes a tuple of a struct; see Struct for its fields, and the function Form for the tuple. A nil pointer or
+// slice is a null, and so is a column without a field. A string is the text of any type that Input knows. The zero Time,
+// which stands for infinity in a struct that was read, is refused.
 func (r *Relation) Form(src any) (bufpage.HeapTuple, error) {
 	v := reflect.Indirect(reflect.ValueOf(src))
 	if v.Kind() != reflect.Struct {
@@ -72,41 +72,48 @@ func (r *Relation) value(column int, v reflect.Value) (Value, error) {
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8:
 		return Value{Raw: v.Bytes()}, nil
 	case v.Type() == timeType && t.OID == typeTimestampTZ:
-		return Value{Raw: binary.LittleEndian.AppendUint64(nil, uint64(toMicros(v.Interface().(time.Time))))}, nil
+		return timestampValue(v.Interface().(time.Time))
 	}
-	n, ok := bitsOf(v)
-	if !ok || t.Len < 1 || t.Len > 8 || !fits(v, int(t.Len)) {
-		return Value{}, fmt.Errorf("%w: a %s for type %d of %d bytes", ErrValue, v.Type(), t.OID, t.Len)
+	n, ok := bitsOf(t, v)
+	if !ok {
+		return Value{}, fmt.Errorf("%w: a %s, %v, for type %d of %d bytes", ErrValue, v.Type(), v, t.OID, t.Len)
 	}
-	return Value{Raw: binary.LittleEndian.AppendUint64(nil, n)[:t.Len]}, nil
+	return Value{Raw: little(n, t.Len)}, nil
 }
 
-// bitsOf is a number as its bits, with the sign of an integer in all upper ones.
-func bitsOf(v reflect.Value) (uint64, bool) {
+// bitsOf is a number as a type has it; false when its kind or its value does not suit the type.
+func bitsOf(t *TypeInfo, v reflect.Value) (n uint64, ok bool) {
+	switch {
+	case t.OID == typeBool:
+		if v.Kind() == reflect.Bool && v.Bool() {
+			n = 1
+		}
+		return n, v.Kind() == reflect.Bool
+	case t.OID == typeFloat4 && v.Kind() == reflect.Float32:
+		return uint64(math.Float32bits(float32(v.Float()))), true
+	case t.OID == typeFloat8 && v.Kind() == reflect.Float64:
+		return math.Float64bits(v.Float()), true
+	case t.OID == typeFloat4 || t.OID == typeFloat8 || t.Len < 1 || t.Len > 8:
+		return 0, false
+	}
+	unused := 64 - 8*int(t.Len)
+	signed := t.OID == typeInt2 || t.OID == typeInt4 || t.OID == typeInt8
 	switch {
 	case v.CanInt():
-		return uint64(v.Int()), true
+		return uint64(v.Int()), v.Int()<<unused>>unused == v.Int() && (signed || v.Int() >= 0)
+	case v.CanUint() && signed && t.OID != typeInt8:
+		return v.Uint(), int64(v.Uint())<<unused>>unused == int64(v.Uint())
 	case v.CanUint():
-		return v.Uint(), true
-	case v.Kind() == reflect.Bool && v.Bool():
-		return 1, true
-	case v.Kind() == reflect.Bool:
-		return 0, true
-	case v.Kind() == reflect.Float32:
-		return uint64(math.Float32bits(float32(v.Float()))), true
-	case v.Kind() == reflect.Float64:
-		return math.Float64bits(v.Float()), true
+		return v.Uint(), v.Uint()<<unused>>unused == v.Uint()
 	}
 	return 0, false
 }
 
-// fits tells whether a number can be stored in so many bytes: an integer when its value can, others of their own size.
-func fits(v reflect.Value, size int) bool {
-	if !v.CanInt() {
-		return int(v.Type().Size()) == size
+func timestampValue(t time.Time) (Value, error) {
+	if t.IsZero() || t.Year() < -4712 || t.Year() > 294276 {
+		return Value{}, fmt.Errorf("%w: no timestamp for %s", ErrValue, t)
 	}
-	shift := 64 - 8*size
-	return v.Int()<<shift>>shift == v.Int()
+	return Value{Raw: little(uint64(toMicros(t)), 8)}, nil
 }
 
 // toMicros is a timestamp's number.

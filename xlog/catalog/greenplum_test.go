@@ -40,6 +40,7 @@ func TestGreenplum(t *testing.T) {
 				db, err := c.Database("postgres")
 				require.NoError(t, err)
 				compareForm(t, db)
+				compareStructs[catalog.SegmentConfiguration](t, db, 4)
 			})
 		})
 	}
