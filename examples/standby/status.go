@@ -118,7 +118,7 @@ func printActivated(row func(name, format string, args ...any), st standby.Statu
 		row("port", "%d", st.Port)
 	}
 	printFollowers(row, st.Followers)
-	if st.LastError != "" {
+	if st.LastError != "" && st.LastErrorTime.After(a.At) {
 		row("last error", "%s: %s", when(st.LastErrorTime, now), st.LastError)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/redo"
 )
 
@@ -33,7 +34,7 @@ const idleLook = 10 * time.Second
 // applier applies the durable log in its own goroutine. Its failure ends replay, never receiving.
 type applier struct {
 	cfg     ReplayConfig
-	dir     string
+	data    *pgdata.DataDir
 	version int // server_version_num of the primary as last heard, 0 unknown
 	log     *durableWAL
 	gate    redo.Gate
@@ -103,7 +104,7 @@ func (a *applier) replay(ctx context.Context) error {
 func (a *applier) open(ctx context.Context) (*redo.Redo, error) {
 	for {
 		r, err := redo.New(redo.Config{
-			Dir: a.dir, WAL: a.log, ServerVersion: a.version, CacheBytes: a.cfg.CacheBytes,
+			Dir: a.data.Path, WAL: a.log, ServerVersion: a.version, CacheBytes: a.cfg.CacheBytes,
 			RestartBytes: a.cfg.RestartBytes, RestartTime: a.cfg.RestartTime,
 		})
 		if !errors.Is(err, redo.ErrNoCheckpoint) {

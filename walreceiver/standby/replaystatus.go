@@ -38,7 +38,7 @@ type ReplayStatus struct {
 
 func (s *Standby) newApplier() *applier {
 	return &applier{
-		cfg: s.cfg.Replay, dir: s.data.Path, log: newDurableWAL(s.data.WALPath(), s.data.SegmentSize),
+		cfg: s.cfg.Replay, data: s.data, log: newDurableWAL(s.data.WALPath(), s.data.SegmentSize),
 		version: s.status.ServerVersionNum, reached: s.caughtUp, release: s.removeLog, events: s.events,
 		order: make(chan struct{}), ended: make(chan struct{}),
 		feeds: feeds{

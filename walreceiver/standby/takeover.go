@@ -176,11 +176,10 @@ func (a *applier) promote(ctx context.Context) (redo.Promotion, error) {
 	return a.promotion, a.stopped().err
 }
 
-// endOfLog is the answer of wait when no more of the log comes. A record that is corrupt ends it like one that was never
-// finished, unless all of it was received: then what was acknowledged is lost.
+// endOfLog is the answer of wait when no more of the log comes.
 func (a *applier) endOfLog(end *xlog.EndError) error {
-	if received := a.log.flushed(); errors.Is(end, xlog.ErrCorrupt) && end.At < received {
-		return fmt.Errorf("the log was received up to %s: %w", received, end)
+	if err := lostLog(a.data, end, a.log.flushed()); err != nil {
+		return err
 	}
 	return errTakeOver
 }
