@@ -6,7 +6,8 @@
 //	Init      a snapshot of the running server, with every change made meanwhile
 //	Standby   streams the log into the snapshot's pg_wal, for ever
 //	ReadStatus  what the standby knows about itself, from any process
-//	Activate  the standby becomes the coordinator
+//	Activate  the standby becomes the coordinator, or a primary at rest; Standby.Activate in the process that runs it, which
+//	          goes on serving those who follow it
 //
 // The directory is a PostgreSQL data directory at every instant: standby.signal, primary_conninfo and
 // primary_slot_name stand where a stock postgres looks for them, pg_wal holds the log under PostgreSQL's own names.

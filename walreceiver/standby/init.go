@@ -92,7 +92,8 @@ func Init(ctx context.Context, cfg InitConfig) (Snapshot, error) {
 	}
 	result, err := walreceiver.BaseBackup(ctx, *b)
 	if err != nil && snap.SetAside != "" {
-		err = fmt.Errorf("%w (what was in %s is kept as %s)", err, b.Dir, snap.SetAside)
+		err = fmt.Errorf("%w (what was in %s is kept as %s; its tablespaces are where they were: give new ones other places "+
+			"with a tablespace mapping)", err, b.Dir, snap.SetAside)
 	}
 	if err != nil {
 		return Snapshot{}, err

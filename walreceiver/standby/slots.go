@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,12 +16,30 @@ import (
 	"github.com/walmirror/walmirror/xlog/pgdata"
 )
 
-// keepSlots gives the slots of those who follow this Standby to the server that will run on the directory.
+// keepSlots gives the slots of those who follow this Standby to the server that will run on the directory. It does so when
+// the Standby has taken over, and again when it ends: then slots have moved, and some may be gone.
 func (s *Standby) keepSlots() error {
 	if s.cascade == nil {
 		return s.tellSlots(keepSlotsAtRest(s.data))
 	}
-	return s.tellSlots(exportSlots(s.data, s.cascade.cfg.Slots))
+	slots := s.cascade.cfg.Slots
+	if err := s.tellSlots(exportSlots(s.data, slots)); err != nil {
+		return err
+	}
+	before := s.kept
+	s.kept = nil
+	for _, st := range slots.Stats() {
+		s.kept = append(s.kept, st.SlotName)
+	}
+	for _, name := range before {
+		if slices.Contains(s.kept, name) {
+			continue
+		}
+		if err := s.data.RemoveReplicationSlot(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Standby) tellSlots(left []string, err error) error {

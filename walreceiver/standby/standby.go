@@ -53,6 +53,7 @@ type Standby struct {
 
 	takeover *takeover
 	saving   sync.Mutex // the status file is written
+	kept     []string   // slots that a server on the directory would have; of the goroutine that works in Run
 
 	mu        sync.Mutex // guards what follows
 	receiver  *walreceiver.Receiver

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/bench/pgserver"
@@ -119,8 +120,10 @@ func newFollowed(t *testing.T, major int) *followed {
 	return f
 }
 
-// activate has our standby take over.
+// activate has our standby take over. A slot that is dropped afterwards is none of the server's.
 func (f *followed) activate(t *testing.T) redo.Promotion {
+	f.says(t, "CREATE_REPLICATION_SLOT dropped PHYSICAL RESERVE_WAL")
+	require.Equal(t, "t", f.says(t, "SELECT pg_is_in_recovery()"))
 	received := f.ours.Status().FlushedLSN
 	p, err := f.ours.Activate(t.Context())
 	require.NoError(t, err)
@@ -136,7 +139,23 @@ func (f *followed) activate(t *testing.T) redo.Promotion {
 	control := controlOf(t, f.snap.Dir)
 	require.Equal(t, pgdata.DBShutdowned, control.State)
 	require.Equal(t, p.NewTimeline, control.CheckPointCopy.ThisTimeLineID)
+	f.says(t, "DROP_REPLICATION_SLOT dropped")
+	require.Equal(t, "f", f.says(t, "SELECT pg_is_in_recovery()"))
 	return p
+}
+
+// says is the first value that our sender answers to a command.
+func (f *followed) says(t *testing.T, command string) string {
+	t.Helper()
+	conn, err := pgconn.Connect(t.Context(), conninfoOf(f.sender)+" replication=database dbname=postgres")
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	results, err := conn.Exec(t.Context(), command).ReadAll()
+	require.NoError(t, err)
+	if len(results) == 0 || len(results[0].Rows) == 0 {
+		return ""
+	}
+	return string(results[0].Rows[0][0])
 }
 
 // arrive waits until the followers have replayed up to a position of the new timeline.

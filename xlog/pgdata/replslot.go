@@ -110,6 +110,22 @@ func (d *DataDir) writeSlot(s ReplicationSlot) error {
 	return d.fsys.SyncDir(all)
 }
 
+// RemoveReplicationSlot removes a slot, durably (ReplicationSlotDropPtr). It is no error that there is none.
+func (d *DataDir) RemoveReplicationSlot(name string) error {
+	all := filepath.Join(d.Path, ReplicationSlotsDir)
+	temp := filepath.Join(all, name+".tmp")
+	if err := d.fsys.Rename(filepath.Join(all, name), temp); err != nil {
+		return ignoreNotExist(err)
+	}
+	if err := d.fsys.SyncDir(all); err != nil { // a server removes what has this name
+		return err
+	}
+	if err := ignoreNotExist(d.fsys.Remove(filepath.Join(temp, slotStateName))); err != nil {
+		return err
+	}
+	return d.fsys.Remove(temp)
+}
+
 // dirPerm is the mode of a directory for files of a mode.
 func dirPerm(file fs.FileMode) fs.FileMode {
 	if file&0o040 != 0 {

@@ -31,6 +31,10 @@ func TestReplicationSlot(t *testing.T) {
 		for range 2 { // the second time in place of the first
 			require.NoError(t, dir.WriteReplicationSlot(ReplicationSlot{Name: "ours", RestartLSN: lsn}))
 		}
+		require.NoError(t, dir.WriteReplicationSlot(ReplicationSlot{Name: "gone", RestartLSN: lsn}))
+		for range 2 {
+			require.NoError(t, dir.RemoveReplicationSlot("gone"))
+		}
 		require.NoError(t, pgserver.Chown(s.DataDir))
 		theirs, err := os.ReadFile(filepath.Join(s.DataDir, ReplicationSlotsDir, "theirs", slotStateName))
 		require.NoError(t, err)
