@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -216,10 +217,16 @@ func (c *catalogStory) work(ctx context.Context) (rounds int) {
 	return rounds
 }
 
-// verify compares the mirror with the primary, looks at its files, and stops it.
-func (c *catalogStory) verify(t *testing.T, s *standby.Standby) {
+// verify compares the mirror with the primary, all databases or those that are named.
+func (c *catalogStory) verify(t *testing.T, s *standby.Standby, databases ...string) {
 	t.Helper()
-	answers(t, s, c.primary)
+	answers(t, s, c.primary, databases...)
+	c.settle(t, s)
+}
+
+// settle has the mirror's files be what they should be.
+func (c *catalogStory) settle(t *testing.T, s *standby.Standby) {
+	t.Helper()
 	c.primary.SQL(t, "CHECKPOINT")
 	applied(t, s, c.primary)
 }
@@ -228,7 +235,8 @@ func (c *catalogStory) verify(t *testing.T, s *standby.Standby) {
 // catalogs and other relations there.
 func TestCatalogOnly(t *testing.T) {
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
-		full := major == pgserver.DefaultMajor
+		t.Parallel()
+		full := major == pgserver.DefaultMajor && !testing.Short()
 		rows := 10_000
 		if full {
 			rows = 100_000
@@ -244,12 +252,16 @@ func TestCatalogOnly(t *testing.T) {
 			c.verify(t, s)
 		}
 		c.run(t, storyDatabases)
-		c.primary.SQL(t, "ALTER DATABASE template0 ALLOW_CONNECTIONS true")
-		c.verify(t, s)
+		if full {
+			c.settle(t, s)
+		} else {
+			c.verify(t, s, "app", "away", "in_third")
+		}
 		require.NoError(t, end())
 		onlyCatalogFiles(t, c.dir, c.primary)
 
 		if full {
+			c.primary.SQL(t, "ALTER DATABASE template0 ALLOW_CONNECTIONS true")
 			s, end = start(t, cfg)
 			c.run(t, storyCatalogs[:strings.Index(storyCatalogs, "BEGIN;")])
 			c.verify(t, s)
@@ -276,7 +288,9 @@ func (c *catalogStory) locked(t *testing.T) {
 
 // TestCatalogOnlyKilled: a mirror that is killed at random moments goes on from what it has.
 func TestCatalogOnlyKilled(t *testing.T) {
-	pgserver.Require(t, pgserver.DefaultMajor)
+	if testing.Short() {
+		t.Skip("its work needs half a minute")
+	}
 	t.Parallel()
 	c := newCatalogStory(t, pgserver.DefaultMajor, 2000)
 	c.init(t)
@@ -296,7 +310,7 @@ func TestCatalogOnlyKilled(t *testing.T) {
 	cancel()
 	t.Logf("%d rounds of work", <-worked)
 	c.run(t, storyDatabases)
-	dump := dumpCatalogs(t, c.primary)
+	dump := dumpCatalogs(t, c.primary, "app", "away", "copied")
 	c.primary.SQL(t, "CHECKPOINT") // else files that are gone may still be there
 	end := c.primary.Value(t, "SELECT pg_current_wal_flush_lsn()")
 	k.waitReplayed(t, standby.ApplicationName, end)
@@ -307,6 +321,52 @@ func TestCatalogOnlyKilled(t *testing.T) {
 		compareCatalogs(t, cat, dump)
 		return nil
 	}))
+}
+
+// TestCatalogOnlySize: what a mirror takes on disk goes with the catalogs, however much data there is.
+func TestCatalogOnlySize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("100 MB of data are made for it")
+	}
+	t.Parallel()
+	rows := 200_000
+	if pgserver.Long() {
+		rows = 4_000_000
+	}
+	c := newCatalogStory(t, pgserver.DefaultMajor, 0)
+	c.sql(t, "app", c.expand(`CREATE TABLE data (i int PRIMARY KEY, t text); ALTER TABLE data ALTER t SET STORAGE plain`))
+	c.fill(t, rows/2)
+	c.init(t)
+	s, end := start(t, standby.Config{Dir: c.dir})
+	c.fill(t, rows-rows/2)
+	c.verify(t, s, "app")
+	require.NoError(t, end())
+	size := c.primary.Value(t, "SELECT pg_size_pretty(pg_database_size('app'))")
+	wal, rest := diskUse(t, c.dir)
+	catalogs := c.catalogSize(t)
+	t.Logf("of a database of %s the mirror is %.1f MB on disk (the catalogs are %.1f MB), besides %.1f MB in pg_wal", size,
+		float64(rest)/1e6, float64(catalogs)/1e6, float64(wal)/1e6)
+	require.Less(t, rest, catalogs+catalogs/8+8<<20)
+	require.Less(t, rest, int64(64<<20))
+}
+
+// fill adds rows of some 500 bytes.
+func (c *catalogStory) fill(t *testing.T, rows int) {
+	c.sql(t, "app", fmt.Sprintf(`INSERT INTO data SELECT n + i, repeat(md5(i::text), 14)
+		FROM generate_series(1, %d) i, (SELECT count(*) AS n FROM data) d`, rows))
+}
+
+// catalogSize is what the catalogs of all databases take on the primary, in bytes.
+func (c *catalogStory) catalogSize(t *testing.T) (total int64) {
+	for i, row := range c.primary.SQL(t, "ALTER DATABASE template0 ALLOW_CONNECTIONS true; SELECT datname FROM pg_database") {
+		sizes := databaseSQL(t, c.primary, row[0], fmt.Sprintf(`SELECT sum(pg_relation_size(oid, 'main') +
+			pg_relation_size(oid, 'fsm') + pg_relation_size(oid, 'vm'))::bigint FROM pg_class
+			WHERE oid < 16384 AND (reltablespace <> 1664 OR %d = 0)`, i))
+		n, err := strconv.ParseInt(sizes[0][0], 10, 64)
+		require.NoError(t, err)
+		total += n
+	}
+	return total
 }
 
 // TestCatalogOnlyWaits: a snapshot waits for those who hold an exclusive lock on a catalog when it begins.

@@ -29,11 +29,16 @@ import (
 // catalogDump is what COPY says of each table that initdb made, of every database, by database and table.
 type catalogDump map[string]map[string][]byte
 
-// dumpCatalogs dumps all tables that a mirror of catalogs has.
-func dumpCatalogs(t *testing.T, primary *pgserver.Server) catalogDump {
+// dumpCatalogs dumps all tables that a mirror of catalogs has, of all databases or of those that are named.
+func dumpCatalogs(t *testing.T, primary *pgserver.Server, databases ...string) catalogDump {
+	if len(databases) == 0 {
+		for _, row := range primary.SQL(t, `SELECT datname FROM pg_database WHERE datallowconn`) {
+			databases = append(databases, row[0])
+		}
+	}
 	dump := catalogDump{}
-	for _, row := range primary.SQL(t, `SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1`) {
-		dump[row[0]] = dumpTables(t, primary, row[0])
+	for _, database := range databases {
+		dump[database] = dumpTables(t, primary, database)
 	}
 	return dump
 }
@@ -115,9 +120,9 @@ var copyEscapes = strings.NewReplacer(
 
 // answers waits until the mirror has applied everything, and compares its catalogs with the primary's. Nobody else works on
 // the primary.
-func answers(t *testing.T, s *standby.Standby, primary *pgserver.Server) {
+func answers(t *testing.T, s *standby.Standby, primary *pgserver.Server, databases ...string) {
 	t.Helper()
-	dump := dumpCatalogs(t, primary)
+	dump := dumpCatalogs(t, primary, databases...)
 	applied(t, s, primary)
 	require.NoError(t, s.Catalog(t.Context(), func(c *catalog.Catalog) error {
 		compareCatalogs(t, c, dump)
