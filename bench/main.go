@@ -34,6 +34,7 @@ type options struct {
 	secs  int   // of commits in each run
 	load  string
 	json  string
+	plot  string
 }
 
 // benchmark is one comparison. It returns what it found.
@@ -93,6 +94,7 @@ func newRoot() *cobra.Command {
 	fl.IntVar(&opts.secs, "seconds", 5, "sync, commit: length of each run")
 	fl.StringVar(&opts.load, "load", "", "redo: only this load, ddl or pgbench")
 	fl.StringVar(&opts.json, "json", "", "write the figures to this file too")
+	fl.StringVar(&opts.plot, "plot", "", "draw the ratios to this file, .svg or .png")
 	return root
 }
 
@@ -113,7 +115,7 @@ func runAll(ctx context.Context, opts options, list []benchmark) error {
 		r.print(os.Stdout)
 		reports = append(reports, r)
 	}
-	return errors.Join(writeJSON(opts.json, reports), b.close())
+	return errors.Join(writeJSON(opts.json, reports), writePlot(opts.plot, reports), b.close())
 }
 
 func writeJSON(name string, reports []report) error {
