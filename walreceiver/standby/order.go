@@ -41,6 +41,9 @@ func (s *Standby) awaitOrder(ctx context.Context) error {
 		if err := errors.Join(err, removeIfThere(name)); err != nil {
 			return err
 		}
+		if s.data.CatalogOnly {
+			continue // it has nothing to take over with
+		}
 		s.takeover.order(strings.TrimSpace(string(text)) == orderEnd)
 	}
 	return nil
