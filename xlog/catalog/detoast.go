@@ -49,8 +49,16 @@ func (r *Relation) varlena(t *TypeInfo, stored []byte) ([]byte, error) {
 		return nil, err
 	}
 	content, err := r.fetch(&p)
-	if err != nil || !p.compressed() {
-		return content, err
+	if err != nil {
+		return nil, err
+	}
+	return p.plain(content)
+}
+
+// plain is the payload, of what the chunks hold.
+func (p *toastPointer) plain(content []byte) ([]byte, error) {
+	if !p.compressed() {
+		return content, nil
 	}
 	// The first four bytes are those which follow the header of a compressed value in place: plain size and method.
 	if len(content) < 4 {
@@ -103,7 +111,10 @@ func (c *toastChunks) add(row *Row) error {
 	if err != nil {
 		return err
 	}
-	seq := row.uint32("chunk_seq")
+	return c.put(row.uint32("chunk_seq"), content)
+}
+
+func (c *toastChunks) put(seq uint32, content []byte) error {
 	if _, there := c.parts[seq]; there {
 		return nil // of an earlier life of the same value
 	}
