@@ -49,7 +49,8 @@ type Config struct {
 
 	MaxConnections int           // sessions at a time; 0 is 100
 	MaxQueries     int           // SQL queries that run at a time, others wait; 0 is 4
-	QueryMemory    int64         // bytes that a query may hold; 0 is 256 MiB
+	QueryMemory    int64         // bytes that a query may hold, and twice that with what its running takes; 0 is 128 MiB
+	QueryTimeout   time.Duration // the longest that a query may take, whatever statement_timeout says; 0 is a minute
 	StartupTimeout time.Duration // from accepting a connection to the end of authentication; 0 is a minute
 	SenderTimeout  time.Duration // wal_sender_timeout: a client that is silent for so long is gone; 0 is a minute, below 0 never
 	StopTimeout    time.Duration // how long a graceful stop waits for clients to flush what they were sent; 0 is a minute
@@ -84,7 +85,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.AuthDelay <= 0 {
 		c.AuthDelay = defaultAuthDelay
 	}
-	for _, d := range []*time.Duration{&c.StartupTimeout, &c.SenderTimeout, &c.StopTimeout} {
+	for _, d := range []*time.Duration{&c.StartupTimeout, &c.SenderTimeout, &c.StopTimeout, &c.QueryTimeout} {
 		if *d == 0 {
 			*d = defaultTimeout
 		}

@@ -76,11 +76,14 @@ func (c *session) analyzeAndRun(ctx context.Context, analyze analysis) error {
 	return c.runStatement(ctx, s)
 }
 
-// withTimeout ends a context after statement_timeout.
+// withTimeout ends a context after statement_timeout, or the longest time that there is for a query.
 func (c *session) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := c.server.cfg.QueryTimeout
 	value, _ := c.setting("statement_timeout")
-	limit, err := parseMilliseconds(value)
-	if err != nil || limit == 0 {
+	if own, err := parseMilliseconds(value); err == nil && own > 0 && (own < limit || limit <= 0) {
+		limit = own
+	}
+	if limit <= 0 {
 		return ctx, func() {}
 	}
 	return context.WithTimeoutCause(ctx, limit, errStatementTimeout)

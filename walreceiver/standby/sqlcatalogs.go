@@ -22,7 +22,7 @@ type sqlCatalogs struct {
 	tables map[sqlTable]*pgsql.Table // that were asked for: their columns do not change
 }
 
-type sqlTable struct{ database, name string }
+type sqlTable struct{ database, schema, name string }
 
 func newSQLCatalogs(s *Standby) *sqlCatalogs {
 	return &sqlCatalogs{standby: s, tables: map[sqlTable]*pgsql.Table{}}
@@ -45,10 +45,7 @@ const (
 
 // Table implements pgsql.Catalogs.
 func (d *sqlDatabase) Table(ctx context.Context, schema, name string) (*pgsql.Table, error) {
-	if schema != "" && schema != systemSchema {
-		return nil, nil
-	}
-	key := sqlTable{d.name, name}
+	key := sqlTable{d.name, schema, name}
 	d.all.mu.Lock()
 	found := d.all.tables[key]
 	d.all.mu.Unlock()
@@ -56,7 +53,7 @@ func (d *sqlDatabase) Table(ctx context.Context, schema, name string) (*pgsql.Ta
 		return found, nil
 	}
 	err := d.view(ctx, func(db *catalog.DB) (err error) {
-		found, err = describeTable(db, name)
+		found, err = describeTable(db, schema, name)
 		return err
 	})
 	if err != nil || found == nil {
@@ -69,8 +66,12 @@ func (d *sqlDatabase) Table(ctx context.Context, schema, name string) (*pgsql.Ta
 }
 
 // describeTable says which columns a catalog has; nil: there is none of that name.
-func describeTable(db *catalog.DB, name string) (*pgsql.Table, error) {
-	rel, err := db.RelationIn(systemSchema, name)
+func describeTable(db *catalog.DB, schema, name string) (*pgsql.Table, error) {
+	open := func() (*catalog.Relation, error) { return db.RelationIn(schema, name) }
+	if schema == "" {
+		open = func() (*catalog.Relation, error) { return db.Relation(name) }
+	}
+	rel, err := open()
 	switch {
 	case errors.Is(err, catalog.ErrNoRelation):
 		return nil, nil
@@ -81,7 +82,10 @@ func describeTable(db *catalog.DB, name string) (*pgsql.Table, error) {
 	case rel.OID >= firstNormal || rel.Kind != catalog.KindTable:
 		return nil, sqlErrorf("0A000", "%q is no catalog: nothing else can be read here", name)
 	}
-	t := &pgsql.Table{Schema: systemSchema, Name: name, OID: rel.OID}
+	if schema == "" {
+		schema = systemSchema
+	}
+	t := &pgsql.Table{Schema: schema, Name: name, OID: rel.OID}
 	for _, c := range rel.Columns() {
 		if !c.Dropped {
 			t.Columns = append(t.Columns, pgsql.Column{Name: c.Name, Type: c.Type.OID, Typmod: c.Typmod, Num: c.Num})
@@ -103,7 +107,7 @@ func (d *sqlDatabase) Read(ctx context.Context, scans []pgsql.Scan) error {
 }
 
 func readTable(db *catalog.DB, scan pgsql.Scan) error {
-	rel, err := db.RelationIn(systemSchema, scan.Table.Name)
+	rel, err := db.RelationIn(scan.Table.Schema, scan.Table.Name)
 	if err != nil {
 		return err
 	}

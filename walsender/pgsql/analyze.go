@@ -57,7 +57,7 @@ func (u *tableUse) position(column int) int {
 // Analyze finds what the names of a query mean. Params are the types that the client gives for the parameters, as far as
 // it does.
 func Analyze(ctx context.Context, env *Environment, q *Query, params []uint32) (*Statement, error) {
-	a := &analyzer{ctx: ctx, env: env, p: q.p, params: slices.Clone(params), st: &Statement{env: env}}
+	a := &analyzer{ctx: ctx, env: env, p: q.p, params: slices.Clone(params), st: &Statement{env: env, Columns: []Column{}}}
 	r, err := a.query(q, nil)
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func (a *analyzer) callSQL(name string, c boundCall, args []typed) string {
 
 // tooLong says so before the SQL takes too much memory.
 func (a *analyzer) tooLong(t typed) error {
-	if a.size += len(t.sql); a.size > 64*maxSQL {
+	if a.size += len(t.sql); a.size > 8*maxSQL {
 		return errorf(codeStatementTooComplex, "the statement is too complex")
 	}
 	return nil

@@ -278,6 +278,9 @@ func (a *analyzer) appendArray(e *expr, left, right typed) (typed, error) {
 			return nil, err
 		}
 		y, err := splitArray(args[1].(string))
+		if len(x)+len(y) > maxElements {
+			return nil, errTooLong
+		}
 		return joinArray(append(x, y...)), err
 	}
 	return a.goCall(array, boundCall{key: "append array", nulls: true, call: call}, all...), nil

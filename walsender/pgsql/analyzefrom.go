@@ -77,7 +77,7 @@ func (a *analyzer) fromItem(s *scope, node *fromNode) (*fromItem, error) {
 func (a *analyzer) rename(node *fromNode, item *fromItem) error {
 	rel := item.rels[0]
 	if node.alias != "" {
-		rel.name, rel.schema = node.alias, ""
+		rel.name = node.alias
 	}
 	if len(node.columns) > len(rel.cols) {
 		return a.p.At(node.pos, errorf(codeInvalidColumn, "table %q has %d columns available but %d columns specified",
@@ -96,15 +96,15 @@ func (a *analyzer) table(s *scope, node *fromNode) (*fromItem, error) {
 			return a.withTable(q, at)
 		}
 	}
+	if text, ok := systemView(node.schema, node.name); ok && a.env.Catalogs != nil {
+		return a.view(node, text)
+	}
 	t, err := a.lookupTable(node.schema, node.name)
 	if err != nil {
 		return nil, err
 	}
 	if t != nil {
 		return a.scan(t), nil
-	}
-	if text, ok := systemView(node.schema, node.name); ok {
-		return a.view(node, text)
 	}
 	name := node.name
 	if node.schema != "" {
@@ -128,7 +128,7 @@ func (a *analyzer) lookupTable(schema, name string) (*Table, error) {
 // scan reads a relation.
 func (a *analyzer) scan(t *Table) *fromItem {
 	use, alias := a.use(t), a.alias()
-	rel := &relation{name: t.Name, schema: t.Schema}
+	rel := &relation{name: t.Name, oid: t.OID}
 	for i, c := range t.Columns {
 		rel.cols = append(rel.cols, &column{
 			typed: typed{oid: c.Type, typmod: c.Typmod + 1, table: t.OID, num: c.Num},

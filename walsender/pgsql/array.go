@@ -10,6 +10,9 @@ import (
 // splitArray takes the text of an array of one dimension apart; nil is NULL. The text of vectors, which has no braces, is
 // taken too.
 func splitArray(text string) ([]*string, error) {
+	if strings.Count(text, ",")+strings.Count(text, " ") > maxElements {
+		return nil, errTooLong
+	}
 	bad := errorf(codeInvalidText, "malformed array literal: %q", text)
 	inner, ok := strings.CutPrefix(text, "{")
 	if !ok {
@@ -38,6 +41,9 @@ func splitArray(text string) ([]*string, error) {
 	}
 	return all, nil
 }
+
+// maxElements is how many elements an array may have here.
+const maxElements = 1 << 20
 
 func splitVector(text string) ([]*string, error) {
 	var all []*string

@@ -56,10 +56,19 @@ var textFunctions = map[string][]builtin{
 	"substring": {
 		{args: []uint32{Text, Int4, Int4}, optional: 1, result: Text, call: substring},
 	},
-	"substr":     {{args: []uint32{Text, Int4, Int4}, optional: 1, result: Text, call: substring}},
-	"left":       {{args: []uint32{Text, Int4}, result: Text, call: leftText}},
-	"split_part": {{args: []uint32{Text, Text, Int4}, result: Text, call: splitPart}},
-	"concat":     {{args: []uint32{Text}, variadic: true, result: Text, nulls: true, call: concat}},
+	"substr":              {{args: []uint32{Text, Int4, Int4}, optional: 1, result: Text, call: substring}},
+	"left":                {{args: []uint32{Text, Int4}, result: Text, call: leftText}},
+	"split_part":          {{args: []uint32{Text, Text, Int4}, result: Text, call: splitPart}},
+	"concat":              {{args: []uint32{Text}, variadic: true, result: Text, nulls: true, call: concat}},
+	"getdatabaseencoding": always(Name, "UTF8", 0),
+	"pg_char_to_encoding": {{args: []uint32{Name}, result: Int4, call: func(_ *execution, args []Value) (Value, error) {
+		for n, name := range encodingNames {
+			if strings.EqualFold(name, args[0].(string)) {
+				return n, nil
+			}
+		}
+		return int64(-1), nil
+	}}},
 	"pg_encoding_to_char": {{args: []uint32{Int4}, result: Name, call: func(_ *execution, args []Value) (Value, error) {
 		return encodingNames[args[0].(int64)], nil
 	}}},
@@ -80,7 +89,7 @@ func replaceText(_ *execution, args []Value) (Value, error) {
 		return text, nil
 	}
 	if n := strings.Count(text, from) * (len(to) - len(from)); n > rowLimit {
-		return nil, errorf(codeTooMuch, "a text is too long")
+		return nil, errTooLong
 	}
 	return strings.ReplaceAll(text, from, to), nil
 }
@@ -128,9 +137,14 @@ func concat(_ *execution, args []Value) (Value, error) {
 		if v != nil {
 			b.WriteString(v.(string))
 		}
+		if b.Len() > rowLimit {
+			return nil, errTooLong
+		}
 	}
 	return b.String(), nil
 }
+
+var errTooLong = errorf(codeTooMuch, "a value is too long")
 
 var numberFunctions = map[string][]builtin{
 	"abs": {

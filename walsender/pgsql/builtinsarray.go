@@ -53,10 +53,16 @@ var arrayFunctions = map[string][]builtin{
 					parts = append(parts, args[2].(string))
 				}
 			}
+			if len(parts)*len(args[1].(string)) > rowLimit {
+				return nil, errTooLong
+			}
 			return strings.Join(parts, args[1].(string)), err
 		},
 	}},
 	"string_to_array": {{args: []uint32{Text, Text}, result: TextArray, call: func(_ *execution, args []Value) (Value, error) {
+		if strings.Count(args[0].(string), args[1].(string)) > maxElements {
+			return nil, errTooLong
+		}
 		var all []*string
 		for _, part := range strings.Split(args[0].(string), args[1].(string)) {
 			all = append(all, &part)

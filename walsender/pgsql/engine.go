@@ -5,6 +5,7 @@ package pgsql
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -59,7 +60,7 @@ func (e *Engine) give(c *connection, sound bool) {
 	if sound {
 		e.idle <- c
 	} else {
-		c.db.Close()
+		c.close()
 	}
 	<-e.tokens
 }
@@ -72,8 +73,7 @@ type connection struct {
 
 // Limits of an instance of SQLite.
 const (
-	heapLimit = 128 << 20
-	rowLimit  = 64 << 20
+	rowLimit = 16 << 20 // bytes of a value
 )
 
 // connect makes an instance. What is not needed is forbidden to it: it has no file, and its authorizer lets it do nothing
@@ -91,7 +91,6 @@ func connect() (*connection, error) {
 }
 
 func (c *connection) prepare() error {
-	c.db.HardHeapLimit(heapLimit)
 	for limit, value := range map[sqlite3.LimitCategory]int{
 		sqlite3.LIMIT_ATTACHED: 0, sqlite3.LIMIT_LENGTH: rowLimit, sqlite3.LIMIT_SQL_LENGTH: 2 * maxSQL,
 		sqlite3.LIMIT_TRIGGER_DEPTH: 0, sqlite3.LIMIT_WORKER_THREADS: 0, sqlite3.LIMIT_VARIABLE_NUMBER: maxParameters,
@@ -171,10 +170,24 @@ func setResult(ctx sqlite3.Context, v Value) {
 	}
 }
 
-// run runs a statement of which the relations are loaded.
+// close ends an instance, in whatever state it is: its memory is its own, and goes.
+func (c *connection) close() {
+	defer func() { recover() }()
+	c.db.Close()
+}
+
+// run runs a statement of which the relations are loaded. When memory runs out the binding panics; it is an error here.
 func (c *connection) run(x *execution, args []Value) (rows [][]Value, err error) {
 	c.x = x
-	defer func() { c.x = nil }()
+	defer func() {
+		c.x = nil
+		if r := recover(); r != nil {
+			if rows, err = nil, panicError(r); err == nil {
+				panic(r)
+			}
+		}
+	}()
+	c.db.HardHeapLimit(x.st.env.memory())
 	old := c.db.SetInterrupt(x.ctx)
 	defer c.db.SetInterrupt(old)
 	stmt, _, err := c.db.Prepare(x.st.sql)
@@ -228,6 +241,14 @@ func columnOf(stmt *sqlite3.Stmt, i int) Value {
 		return stmt.ColumnFloat(i)
 	case sqlite3.TEXT, sqlite3.BLOB:
 		return stmt.ColumnText(i)
+	}
+	return nil
+}
+
+// panicError is the error that a panic of the binding stands for, nil when it is another one.
+func panicError(r any) error {
+	if err, ok := r.(error); ok && strings.Contains(err.Error(), "out of memory") {
+		return errorf(codeOutOfMemory, "out of memory")
 	}
 	return nil
 }

@@ -14,7 +14,8 @@ type Environment struct {
 	Functions map[string]*Function
 	// Catalogs has all other relations; nil: there are none.
 	Catalogs Catalogs
-	// Memory is how many bytes of relations and results a statement may hold; 0 is 256 MiB.
+	// Memory is how many bytes a statement may hold of relations and results, and how many more SQLite may take to run it; 0
+	// is 128 MiB.
 	Memory int64
 	Engine *Engine
 }
@@ -58,7 +59,7 @@ type Function struct {
 	Nulls bool
 }
 
-const defaultMemory = 256 << 20
+const defaultMemory = 128 << 20
 
 func (e *Environment) memory() int64 {
 	if e.Memory > 0 {

@@ -21,9 +21,9 @@ type scope struct {
 
 // relation is what FROM gives a name.
 type relation struct {
-	name   string
-	schema string // "": any
-	cols   []*column
+	name string
+	cols []*column
+	oid  uint32 // of the table that it is; 0: none
 }
 
 // column is one of a relation.
@@ -89,7 +89,20 @@ func (a *analyzer) columnOf(s *scope, e *expr) (*column, error) {
 		}
 		found = c
 	}
+	if found == nil && e.name == "tableoid" {
+		return a.tableOID(s, e), nil
+	}
 	return found, nil
+}
+
+// tableOID is the system column of that name, of the relation that is named or of the only one that there is.
+func (a *analyzer) tableOID(s *scope, e *expr) *column {
+	for _, rel := range s.rels {
+		if rel.oid != 0 && (rel.name == e.qualifier || e.qualifier == "" && len(s.rels) == 1) {
+			return &column{typed: constant(int64(rel.oid), OID), name: e.name, rel: rel}
+		}
+	}
+	return nil
 }
 
 func (a *analyzer) relationOf(s *scope, e *expr) (*relation, error) {
