@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/bench/pgserver"
+	"github.com/walmirror/walmirror/walreceiver/standby"
 )
 
 // TestActivateServing: a standby that serves others is activated and goes on serving; then a server is started in its place.
@@ -56,6 +57,38 @@ func TestActivateServing(t *testing.T) {
 	require.ErrorAs(t, err, &ended)
 	require.Equal(t, exitNotRunning, ended.ExitCode())
 	require.Regexp(t, "server +none runs", string(text))
+}
+
+// TestActivateKilled: the standby is killed while it takes over. The order is carried out nevertheless.
+func TestActivateKilled(t *testing.T) {
+	t.Parallel()
+	to := newTakeover(t, pgserver.DefaultMajor)
+	to.succeed(t, "init", "--primary", to.primary.ConnString(), "-D", to.dir, "--port", fmt.Sprint(to.port))
+	to.runner = to.command("run", "-D", to.dir, "--recovery-min-apply-delay", "24h")
+	require.NoError(t, to.runner.Start())
+	for range 20 {
+		to.primary.SQL(t, "CREATE TABLE IF NOT EXISTS ledger (id int); INSERT INTO ledger SELECT generate_series(1, 10000)")
+	}
+	end := to.primary.Value(t, "SELECT pg_current_wal_flush_lsn()")
+	require.Eventually(t, func() bool {
+		return to.primary.Value(t, "SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= '"+end+"'") == "1"
+	}, time.Minute, 50*time.Millisecond, "%s was never received", end)
+	require.NoError(t, to.primary.Kill())
+
+	activate := to.command("activate", "-D", to.dir, "-a", "--postgres", to.primary.BinDir)
+	require.NoError(t, activate.Start())
+	require.Eventually(t, func() bool {
+		st, err := standby.ReadStatus(to.dir)
+		return err == nil && (st.State == standby.StateActivating || st.State == standby.StateActivated)
+	}, time.Minute, time.Millisecond)
+	_ = to.runner.Process.Kill() // it may have ended just now
+	_ = to.runner.Wait()
+	require.NoError(t, activate.Wait())
+	conn := to.connect(t)
+	defer conn.Close(t.Context())
+	var rows int
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM ledger").Scan(&rows))
+	require.Equal(t, 200000, rows)
 }
 
 // succeed runs the program and gives what it prints.

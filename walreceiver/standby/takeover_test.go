@@ -49,6 +49,7 @@ func TestFollowed(t *testing.T) {
 		if last != nil {
 			requireSameData(t, last, next)
 			f.failBack(t, next)
+			f.again(t, next, last)
 		}
 	})
 }
@@ -229,6 +230,19 @@ func (f *followed) failBack(t *testing.T, next *pgserver.Server) {
 	load(t, next, 100)
 	caughtUp(t, back, next)
 	require.EqualValues(t, 2, back.Status().Timeline)
+}
+
+// again loses the new primary too, and has the follower take over, which the last standby follows.
+func (f *followed) again(t *testing.T, next, last *pgserver.Server) {
+	caughtUp(t, f.second, next)
+	require.NoError(t, next.Kill())
+	p, err := f.second.Activate(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 2, p.OldTimeline)
+	require.EqualValues(t, 3, p.NewTimeline)
+	require.Eventually(t, func() bool {
+		return last.Value(t, "SELECT pg_last_wal_replay_lsn() >= '"+p.End.String()+"'") == "t"
+	}, 2*patience, tick, "the last standby never came to %s", p.End)
 }
 
 // TestTakeoverOrder: the order comes by a file, while replay is paused and nobody is served: everything received is
