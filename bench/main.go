@@ -9,6 +9,7 @@
 //	go run ./bench sync       synchronous commits, against pg_receivewal --synchronous
 //	go run ./bench commit     commits that wait for a standby of our sender: histogram
 //	go run ./bench redo       WAL replayed into pages, against PostgreSQL's startup process
+//	go run ./bench backup     a snapshot of a running server, against pg_basebackup
 //	go run ./bench decode     WAL to statistics and text, against pg_waldump
 //	go run ./bench activate   from the order to take over until connections are accepted, against pg_ctl promote
 package main
@@ -49,6 +50,7 @@ var benchmarks = []benchmark{
 	{"sync", "commits per second with one synchronous standby, against pg_receivewal --synchronous", syncCommit},
 	{"commit", "commits that wait in syncrep for a standby of our sender, pg_receivewal or ours: histogram", commit},
 	{"redo", "replay WAL into pages, against the startup process", redoWAL},
+	{"backup", "take a snapshot of a running server, against pg_basebackup", backup},
 	{"decode", "decode WAL to statistics and to text, against pg_waldump", decode},
 	{"activate", "take over with a backlog of log to replay, against pg_ctl promote", activate},
 }
