@@ -28,7 +28,8 @@ type collector struct {
 	store *pgdata.Store
 	xacts *pgdata.Transactions
 	xids  map[uint32]struct{}
-	room  int // bytes of tuples that may be kept
+	room  int  // bytes of tuples that may be kept
+	class bool // the tuples are of pg_class
 	found []version
 
 	visible func(bufpage.HeapTuple) (bool, error) // not nil: tuples that others see are of interest too
@@ -44,7 +45,7 @@ func newCollector(r *redo.Redo, xids []uint32, room int) *collector {
 
 // rows finds the changed rows of a catalog.
 func (c *collector) rows(file *touchedFile) ([]rowChange, error) {
-	c.found = nil
+	c.found, c.class = nil, file.catalog.oid == classCatalog
 	var err error
 	if file.all {
 		err = c.all(file.file)
@@ -106,9 +107,10 @@ func (c *collector) block(file xlog.RelFileLocator, block uint32) error {
 	return nil
 }
 
-// keep copies a tuple, or its header and first OID.
+// keep copies a tuple, or its header and first OID. What pg_class says of catalogs has room at any rate: it is needed.
 func (c *collector) keep(v version) {
-	if c.room -= len(v.tuple); c.room < 0 {
+	needed := c.class && firstOID(v.tuple) < firstNormalObject
+	if c.room -= len(v.tuple); c.room < 0 && !needed {
 		v.tuple, v.cut = v.tuple[:min(len(v.tuple), v.tuple.Hoff()+4)], true
 	}
 	v.tuple = bytes.Clone(v.tuple)

@@ -131,11 +131,14 @@ func between(before, after *dump) delta {
 	return d
 }
 
-// of is what became of the rows according to transactions of the feed.
-func of(txs []*changes.Transaction) delta {
+// of is what became of the rows of a database, and of the shared ones, according to transactions of the feed.
+func of(txs []*changes.Transaction, database string) delta {
 	d := delta{}
 	for _, tx := range txs {
 		for _, c := range tx.Changes {
+			if c.Database != "" && c.Database != database {
+				continue // autovacuum's
+			}
 			if c.Old != nil {
 				d.add(c.Catalog, copyLine(c.Old), -1)
 			}

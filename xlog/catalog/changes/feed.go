@@ -53,7 +53,7 @@ func New(r *redo.Redo, cfg Config) *Feed {
 		cfg.Failed = func(error) {}
 	}
 	f := &Feed{redo: r, cfg: cfg, names: map[uint32][]string{}}
-	f.touched.xacts = map[uint32]*footprint{}
+	f.touched = touched{xacts: map[uint32]*footprint{}, max: maxTouched}
 	f.tables.catalogs = func() *catalog.Catalog { return f.catalogs }
 	f.tables.forget()
 	return f

@@ -5,7 +5,6 @@ package changes
 import (
 	"encoding/binary"
 
-	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/bufpage"
 )
 
@@ -25,9 +24,9 @@ func (f *Feed) collect(xids []uint32, files []touchedFile) (rows []rowChange, mo
 		if err != nil {
 			return nil, nil, err
 		}
-		for id, loc := range rewritten {
-			moved = append(moved, id)
-			files = add(files, touchedFile{catalog: id, file: loc, all: true})
+		for _, file := range rewritten {
+			moved = append(moved, file.catalog)
+			files = add(files, file)
 		}
 	}
 	for _, file := range files {
@@ -42,10 +41,9 @@ func (f *Feed) collect(xids []uint32, files []touchedFile) (rows []rowChange, mo
 }
 
 // rewritten lists the catalogs that have another file according to changed rows of pg_class.
-func (f *Feed) rewritten(rows []rowChange) (map[catalogID]xlog.RelFileLocator, error) {
-	moved := map[catalogID]xlog.RelFileLocator{}
+func (f *Feed) rewritten(rows []rowChange) (moved []touchedFile, err error) {
 	for _, row := range rows {
-		if row.old == nil || row.updated == nil || row.cut() || firstOID(row.updated.tuple) >= firstNormalObject {
+		if row.old == nil || row.updated == nil || firstOID(row.updated.tuple) >= firstNormalObject {
 			continue
 		}
 		id := catalogID{row.catalog.database, firstOID(row.updated.tuple)}
@@ -66,7 +64,7 @@ func (f *Feed) rewritten(rows []rowChange) (map[catalogID]xlog.RelFileLocator, e
 			if after.tablespace != 0 {
 				present.Tablespace = after.tablespace
 			}
-			moved[id] = present
+			moved = append(moved, touchedFile{catalog: id, file: present, all: true})
 		}
 	}
 	return moved, nil
@@ -80,12 +78,12 @@ func (c *collector) classRows(file *touchedFile, visible func(bufpage.HeapTuple)
 	}
 	c.visible = visible
 	defer func() { c.visible = nil }()
-	_, err := c.rows(&touchedFile{file: file.from, all: true})
+	_, err := c.rows(&touchedFile{catalog: file.catalog, file: file.from, all: true})
 	if err != nil {
 		return nil, err
 	}
 	before := c.found
-	if _, err = c.rows(&touchedFile{file: file.file, all: true}); err != nil {
+	if _, err = c.rows(&touchedFile{catalog: file.catalog, file: file.file, all: true}); err != nil {
 		return nil, err
 	}
 	return pairByOID(file.catalog, before, c.found), nil

@@ -30,7 +30,8 @@ const early = `
 	two CREATE TABLE prepared_early (a int PRIMARY KEY)
 	two PREPARE TRANSACTION 'early'`
 
-// story is what a feed has to see through, each line a session and its statement.
+// story is what a feed has to see through, each line a session and its statement, which goes on in lines with more
+// before them.
 const story = `
 	a CREATE TABLE t (a int, b text, c text[])
 	a INSERT INTO t SELECT i, md5(i::text), ARRAY['x' || i % 3] FROM generate_series(1, 3000) i
@@ -43,10 +44,13 @@ const story = `
 
 	-- Long values, out of line, in a row that is updated twice and deleted.
 	a SET check_function_bodies = off
-	a DO $$ BEGIN EXECUTE format('CREATE FUNCTION long() RETURNS text LANGUAGE sql AS %L', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 2000) i)); END $$
-	a DO $$ BEGIN EXECUTE format('CREATE OR REPLACE FUNCTION long() RETURNS text LANGUAGE sql AS %L', (SELECT string_agg(md5(i::text), '') FROM generate_series(9, 3000) i)); END $$
+	a DO $$ BEGIN EXECUTE format('CREATE FUNCTION long() RETURNS text LANGUAGE sql AS %L',
+		(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 2000) i)); END $$
+	a DO $$ BEGIN EXECUTE format('CREATE OR REPLACE FUNCTION long() RETURNS text LANGUAGE sql AS %L',
+		(SELECT string_agg(md5(i::text), '') FROM generate_series(9, 3000) i)); END $$
 	a ALTER FUNCTION long() COST 7
-	a CREATE VIEW v AS SELECT a, b, c, a AS a1, b AS b1, c AS c1, a AS a2, b AS b2, c AS c2, long() FROM t JOIN t u USING (a, b, c)
+	a CREATE VIEW v AS SELECT a, b, c, a AS a1, b AS b1, c AS c1, a AS a2, b AS b2, c AS c2, long()
+		FROM t JOIN t u USING (a, b, c)
 
 	-- Catalogs are written anew while transactions that changed them go on.
 	a BEGIN
@@ -74,8 +78,11 @@ const story = `
 	c REINDEX TABLE pg_proc
 
 	-- A catalog is written anew amid the changes of one transaction.
-	c BEGIN; CREATE FUNCTION f1() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION long() COST 9; CLUSTER pg_proc USING pg_proc_oid_index; CREATE FUNCTION f2() RETURNS int LANGUAGE sql AS 'SELECT 2'; DROP FUNCTION f1(); ALTER FUNCTION long() COST 10; COMMIT
-	c BEGIN; CREATE TABLE tc (a int); CLUSTER pg_depend USING pg_depend_depender_index; ALTER TABLE tc ADD b int; DROP FUNCTION f2(); COMMIT
+	c BEGIN; CREATE FUNCTION f1() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION long() COST 9;
+		CLUSTER pg_proc USING pg_proc_oid_index; CREATE FUNCTION f2() RETURNS int LANGUAGE sql AS 'SELECT 2';
+		DROP FUNCTION f1(); ALTER FUNCTION long() COST 10; COMMIT
+	c BEGIN; CREATE TABLE tc (a int); CLUSTER pg_depend USING pg_depend_depender_index;
+		ALTER TABLE tc ADD b int; DROP FUNCTION f2(); COMMIT
 
 	-- A row that others lock while it is updated.
 	a BEGIN
@@ -87,7 +94,9 @@ const story = `
 	b COMMIT
 
 	-- Subtransactions, kept and undone, and one that drops what others made.
-	a DO $$ BEGIN FOR i IN 1..80 LOOP BEGIN EXECUTE format('CREATE TABLE s%s (a int)', i); IF i % 4 = 0 THEN RAISE EXCEPTION 'no'; END IF; EXCEPTION WHEN raise_exception THEN NULL; END; END LOOP; END $$
+	a DO $$ BEGIN FOR i IN 1..80 LOOP
+		BEGIN EXECUTE format('CREATE TABLE s%s (a int)', i); IF i % 4 = 0 THEN RAISE EXCEPTION 'no'; END IF;
+		EXCEPTION WHEN raise_exception THEN NULL; END; END LOOP; END $$
 	a BEGIN
 	a DROP TABLE s1, s2
 	a SAVEPOINT s
@@ -159,7 +168,7 @@ type players struct {
 }
 
 func (p *players) play(story string) {
-	for line := range strings.Lines(story) {
+	for line := range strings.Lines(strings.ReplaceAll(story, "\n\t\t", " ")) {
 		name, sql, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch name {
 		case "", "--":
@@ -228,7 +237,8 @@ func checkInPlace(t *testing.T, txs []*changes.Transaction) {
 	}
 	t.Logf("overwritten in place: %v", seen)
 	for _, column := range []string{
-		"pg_class.relpages", "pg_class.reltuples", "pg_class.relhasindex", "pg_class.relfrozenxid", "pg_database.datfrozenxid",
+		"pg_class.relpages", "pg_class.reltuples", "pg_class.relhasindex", "pg_class.relfrozenxid",
+		"pg_database.datfrozenxid",
 	} {
 		require.NotZero(t, seen[column], column)
 	}

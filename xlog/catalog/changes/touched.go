@@ -21,7 +21,8 @@ const maxTouched = 1 << 20
 // xmax.
 type touched struct {
 	xacts  map[uint32]*footprint
-	blocks int
+	blocks int // that are remembered
+	max    int
 }
 
 // footprint is what one transaction or subtransaction has touched, in the order in which it did first.
@@ -66,7 +67,7 @@ func (t *touched) add(xid uint32, catalog catalogID, file xlog.RelFileLocator, b
 	if _, known := f.blocks[block]; known || f.all {
 		return
 	}
-	if t.blocks >= maxTouched {
+	if t.blocks >= t.max {
 		t.blocks -= len(f.blocks)
 		f.all, f.blocks = true, nil
 		return
