@@ -90,13 +90,22 @@ func (r *Relation) fetch(p *toastPointer) ([]byte, error) {
 // all are good but those of a transaction that was undone.
 func (r *Relation) toastTuples(value uint32, fn func(*Row) error) error {
 	match := matchOID(func(oid uint32) bool { return oid == value })
-	return r.tuples(func(row *Row) error {
+	take := func(row *Row) error {
 		if !match(row.tuple) || row.tuple.Infomask()&bufpage.XminFrozen == bufpage.XminInvalid {
 			return nil
 		}
 		r.deform(row)
 		return fn(row)
-	})
+	}
+	index := r.db.classes[r.db.names[qualifiedName{r.Namespace, r.Name + "_index"}]]
+	if index == nil || index.Locator.RelNumber == 0 {
+		return r.tuples(take)
+	}
+	tids, err := r.cat.lookup(index.Locator, value)
+	if err != nil {
+		return err
+	}
+	return r.tuplesAt(tids, take)
 }
 
 // toastChunks collects the chunks of a value.

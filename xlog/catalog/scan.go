@@ -71,6 +71,30 @@ func (r *Relation) tuples(fn func(row *Row) error) error {
 	return nil
 }
 
+// tuplesAt is tuples of those that are at certain places, as far as there are any.
+func (r *Relation) tuplesAt(tids []bufpage.TID, fn func(row *Row) error) error {
+	if err := r.checkHeap(); err != nil {
+		return err
+	}
+	row := &Row{rel: r}
+	page := make(bufpage.Page, r.cat.dialect.BlockSize())
+	for i, tid := range tids {
+		if i == 0 || tid.Block != tids[i-1].Block {
+			if err := r.cat.copyPage(page, r.Locator, tid.Block); err != nil {
+				return fmt.Errorf("%s: %w", r.Name, err)
+			}
+		}
+		row.TID = tid
+		if row.tuple = page.HeapTuple(int(tid.Offset)); row.tuple == nil {
+			continue
+		}
+		if err := fn(row); err != nil {
+			return fmt.Errorf("%s: %w", r.Name, err)
+		}
+	}
+	return nil
+}
+
 // copyPage reads a block to memory of the reader's own: what the store lends is gone when somebody reads on.
 func (c *Catalog) copyPage(page bufpage.Page, loc xlog.RelFileLocator, block uint32) error {
 	c.store.Begin()

@@ -13,6 +13,7 @@ import (
 	"github.com/walmirror/walmirror/bench/walload"
 	"github.com/walmirror/walmirror/xlog/catalog"
 	"github.com/walmirror/walmirror/xlog/redo"
+	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
 // TestCatalogs makes definitions of every kind on a server, redoes its log from a base that was made before, and compares
@@ -27,7 +28,10 @@ func TestCatalogs(t *testing.T) {
 			func(s *pgserver.Server) {
 				define(t, s)
 				dumps = dumpServer(t, s)
+				_, err := catalog.OpenDir(vfs.OS, s.DataDir)
+				require.ErrorIs(t, err, catalog.ErrNotAtRest)
 			})
+		compareAtRest(t, filepath.Dir(source.WAL), dumps)
 		compareRedone(t, source, dumps)
 	})
 }
@@ -49,6 +53,14 @@ func TestCatalogsLoad(t *testing.T) {
 		require.NoError(t, source.Finish(load.Server, load.Dir))
 		compareRedone(t, source, dumps)
 	})
+}
+
+// compareAtRest compares what is in the directory of the server that was shut down.
+func compareAtRest(t *testing.T, dir string, dumps map[string][]tableDump) {
+	c, err := catalog.OpenDir(vfs.OS, dir)
+	require.NoError(t, err)
+	t.Logf("at rest: %s", compareDumps(t, c, dumps))
+	require.NoError(t, c.Close())
 }
 
 // compareRedone redoes a log, and compares what is then in the catalogs.

@@ -5,6 +5,7 @@ package catalog
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -139,9 +140,21 @@ func FuzzPage(f *testing.F) {
 		require.NoError(f, err)
 	}
 	f.Add([]byte(page))
+	page.Init(btreeOpaque, 4)
+	page.Special()[12] = btreeLeaf
+	for _, item := range []bufpage.IndexTuple{{1: 0, 4: 1, 6: 16, 8: 7, 15: 0}, {0: 16, 4: 2, 5: 0x20, 6: 28, 7: 0x20, 8: 7, 27: 0}} {
+		_, err := page.AddItem(item, 0, false, false)
+		require.NoError(f, err)
+	}
+	f.Add([]byte(page))
 	f.Fuzz(func(t *testing.T, page []byte) {
 		if len(page) < bufpage.MinPageSize || bufpage.Check(page) != nil {
 			return
+		}
+		if b := (&btree{page: page}); len(b.page.Special()) == btreeOpaque {
+			_, _, err := b.collectPage(nil, 7)
+			b.child(7)
+			require.True(t, err == nil || errors.Is(err, xlog.ErrCorrupt))
 		}
 		r := fuzzRelation(false)
 		row := &Row{rel: r}
