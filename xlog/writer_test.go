@@ -214,7 +214,8 @@ func TestWriterGoesOn(t *testing.T) {
 		last := b.Records()[len(b.Records())-1]
 		out := logFile{start: b.Start(), data: bytes.Clone(b.Bytes())}
 		w, err := xlog.NewWriter(xlog.WriterConfig{
-			Dialect: b.Dialect, SegmentSize: mib, SystemID: xlogtest.SystemID, Timeline: 2, Start: b.Pos(), Prev: last.LSN, Out: &out,
+			Dialect: b.Dialect, SegmentSize: mib, SystemID: xlogtest.SystemID, Timeline: 2,
+			Start: b.Pos(), Prev: last.LSN, Out: &out,
 		})
 		require.NoError(t, err)
 		writeRecords(t, w, 30)

@@ -24,9 +24,9 @@ func newActivate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "activate -D DIR",
 		Short: "Bring the standby up as the new coordinator",
-		Long: `Bring the standby up as the new coordinator after the old one is lost: replay everything that was received, begin a new
-timeline, and leave the directory as that of a server that was shut down. No PostgreSQL installation is needed. With
---postgres the server is started on the standby's port; without, its command line is printed.
+		Long: `Bring the standby up as the new coordinator after the old one is lost: replay everything that was received,
+begin a new timeline, and leave the directory as that of a server that was shut down. No PostgreSQL installation is
+needed. With --postgres the server is started on the standby's port; without, its command line is printed.
 
 A "standby run" on the directory does it itself. It goes on serving those who follow it, and holds the directory until it is
 told to end; with --postgres it ends.
@@ -101,8 +101,8 @@ func printActivation(out io.Writer, a standby.Activation) {
 	case a.PID != 0:
 		fmt.Fprintf(out, "  accepting connections on port %d, process %d\n", a.Port, a.PID)
 	case a.Serving != 0:
-		fmt.Fprintf(out, "  its directory is shut down; process %d goes on serving those who follow it: end it, then start the server\n",
-			a.Serving)
+		fmt.Fprintf(out, "  its directory is shut down; process %d goes on serving those who follow it: end it, "+
+			"then start the server\n", a.Serving)
 	default:
 		fmt.Fprintf(out, "  its directory is shut down: start the server\n")
 	}

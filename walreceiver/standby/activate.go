@@ -135,7 +135,8 @@ func (a *activator) steps() []step {
 	var list []step
 	switch {
 	case a.again:
-		list = append(list, step{"ending the standby that serves the directory", a.stopRunner}, step{"looking back", a.lookBack})
+		list = append(list, step{"ending the standby that serves the directory", a.stopRunner},
+			step{"looking back", a.lookBack})
 	case a.byServer():
 		list = append(list, step{"asking the primary whether it is alive", a.checkPrimary},
 			step{"ending the receiver", a.stopRunner},

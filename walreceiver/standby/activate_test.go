@@ -65,7 +65,8 @@ type loss struct {
 }
 
 func (l *loss) play(t *testing.T) *pgserver.Server {
-	l.primary.SQL(t, fmt.Sprintf("CREATE UNLOGGED TABLE u%d (id int PRIMARY KEY); INSERT INTO u%[1]d SELECT generate_series(1, 1000)", l.round))
+	l.primary.SQL(t, fmt.Sprintf("CREATE UNLOGGED TABLE u%d (id int PRIMARY KEY); "+
+		"INSERT INTO u%[1]d SELECT generate_series(1, 1000)", l.round))
 	l.snap = initStandby(t, l.primary, nil)
 	l.plantUnbegun(t)
 	s, end := start(t, standby.Config{Dir: l.snap.Dir})
@@ -84,8 +85,8 @@ func (l *loss) play(t *testing.T) *pgserver.Server {
 	began := time.Now()
 	a, err := standby.Activate(t.Context(), standby.ActivateConfig{Dir: l.snap.Dir})
 	require.NoError(t, err)
-	t.Logf("PostgreSQL %d: timeline %s left %s at %s, after %.2f s; at rest: %t", l.primary.Major, a.NewTimeline, a.OldTimeline,
-		a.Switch, time.Since(began).Seconds(), l.atRest)
+	t.Logf("PostgreSQL %d: timeline %s left %s at %s, after %.2f s; at rest: %t", l.primary.Major, a.NewTimeline,
+		a.OldTimeline, a.Switch, time.Since(began).Seconds(), l.atRest)
 	require.EqualValues(t, 2+l.round, a.NewTimeline)
 	require.EqualValues(t, 1+l.round, a.OldTimeline)
 	require.Contains(t, a.Command, "pg_ctl start -D "+l.snap.Dir)
@@ -123,7 +124,9 @@ func (l *loss) begin(t *testing.T, ctx context.Context) {
 	require.NoError(t, bench.Start())
 	l.clients.Go(func() { _ = bench.Wait() })
 	define := &killLoad{primary: l.primary}
-	for _, client := range []func(context.Context, *pgx.Conn){l.insert, l.insert, l.create, l.prepare, l.neverEnd, define.define} {
+	for _, client := range []func(context.Context, *pgx.Conn){
+		l.insert, l.insert, l.create, l.prepare, l.neverEnd, define.define,
+	} {
 		conn, err := l.primary.Connect(t.Context())
 		require.NoError(t, err)
 		l.clients.Go(func() {
@@ -180,7 +183,8 @@ func (l *loss) create(ctx context.Context, conn *pgx.Conn) {
 func (l *loss) prepare(ctx context.Context, conn *pgx.Conn) {
 	for waiting := 0; ; {
 		n := l.number()
-		if run(ctx, conn, "BEGIN; INSERT INTO one VALUES (%d); INSERT INTO two VALUES (%[1]d); PREPARE TRANSACTION 'p%[1]d'", n) != nil {
+		if run(ctx, conn, "BEGIN; INSERT INTO one VALUES (%d); INSERT INTO two VALUES (%[1]d); "+
+			"PREPARE TRANSACTION 'p%[1]d'", n) != nil {
 			return
 		}
 		if waiting++; waiting < 10 && n%2 == 0 {
@@ -199,7 +203,8 @@ func (l *loss) neverEnd(ctx context.Context, conn *pgx.Conn) {
 	if run(ctx, conn, "BEGIN; CREATE TABLE unfinished%d (n int)", l.round) != nil {
 		return
 	}
-	for n := l.round*10_000_000 + 1; run(ctx, conn, "INSERT INTO one VALUES (-%d); INSERT INTO unfinished%d VALUES (1)", n, l.round) == nil; n++ {
+	insert := fmt.Sprintf("INSERT INTO unfinished%d VALUES (1); INSERT INTO one VALUES ", l.round)
+	for n := l.round*10_000_000 + 1; run(ctx, conn, insert+"(-%d)", n) == nil; n++ {
 	}
 }
 
@@ -251,8 +256,8 @@ func (l *loss) compare(t *testing.T, s *pgserver.Server) {
 	unlogged := fmt.Sprintf("u%d", l.round)
 	require.Equal(t, "0", s.Value(t, "SELECT count(*) FROM "+unlogged))
 	s.SQL(t, "INSERT INTO "+unlogged+" SELECT generate_series(1, 10)")
-	t.Logf("PostgreSQL %d, round %d: %d rows, %d tables, %d prepared transactions and %d that were committed: all there", s.Major,
-		l.round, len(l.rows), len(l.tables), len(l.prepared), len(l.done))
+	t.Logf("PostgreSQL %d, round %d: %d rows, %d tables, %d prepared transactions and %d that were committed: all there",
+		s.Major, l.round, len(l.rows), len(l.tables), len(l.prepared), len(l.done))
 	require.NotEmpty(t, l.tables)
 	require.NotEmpty(t, l.done)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/walmirror/walmirror/xlog/pgdata"
 )
 
-// lostLog is the error when the log in pg_wal ends before a position up to which it was received, for another reason than that
-// the last record was not received to its end.
+// lostLog is the error when the log in pg_wal ends before a position up to which it was received, for another reason than
+// that the last record was not received to its end.
 func lostLog(data *pgdata.DataDir, end *xlog.EndError, received xlog.LSN) error {
 	if end == nil || end.At >= received {
 		return nil

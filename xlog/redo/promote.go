@@ -82,7 +82,8 @@ func (r *Redo) prepareEnd() error {
 		return err
 	}
 	if c := &r.control; c.BackupStartPoint.Valid() || c.BackupEndRequired {
-		return fmt.Errorf("%w: the log ends before the end of the base backup that began at %s", ErrNotPromotable, c.BackupStartPoint)
+		return fmt.Errorf("%w: the log ends before the end of the base backup that began at %s", ErrNotPromotable,
+			c.BackupStartPoint)
 	}
 	if !r.consistency.at.Valid() {
 		return fmt.Errorf("%w: the log ends before the directory is consistent, which it is from %s on", ErrNotPromotable,

@@ -85,8 +85,8 @@ func TestPromoteCrash(t *testing.T) {
 	for n := after - last; n < after; n += step {
 		c.crashAfter(n)
 	}
-	t.Logf("%d operations of a promotion; crashes left %d standbys of the old timeline, %d of a new one, %d directories that "+
-		"were shut down", after-before, len(c.found[oldStandby]), len(c.found[newStandby]), len(c.found[shutDown]))
+	t.Logf("%d operations of a promotion; crashes left %d standbys of the old timeline, %d of a new one, %d "+
+		"directories that were shut down", after-before, len(c.found[oldStandby]), len(c.found[newStandby]), len(c.found[shutDown]))
 	for _, state := range []left{oldStandby, newStandby, shutDown} {
 		list := c.found[state]
 		require.NotEmpty(t, list)

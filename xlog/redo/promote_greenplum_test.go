@@ -23,7 +23,8 @@ import (
 // pages, and its files are those of the standby but for unlogged relations.
 func TestPromoteGreenplum(t *testing.T) {
 	root := pgreplay.Recorded(t)
-	for set, base := range map[string]string{"gp7dev-walcompression": "base.tar.zst", "gp7ga-layout-patched": "base-t0.tar.zst"} {
+	sets := map[string]string{"gp7dev-walcompression": "base.tar.zst", "gp7ga-layout-patched": "base-t0.tar.zst"}
+	for set, base := range sets {
 		if set != "gp7dev-walcompression" && !pgserver.Long() {
 			continue
 		}

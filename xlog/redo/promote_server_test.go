@@ -135,11 +135,13 @@ func requirePromotedRecords(t *testing.T, dir string, major int, p redo.Promotio
 		return // the only pg_waldump there is
 	}
 	require.NoError(t, pgserver.Chown(filepath.Join(dir, "pg_wal")))
-	cmd := pgserver.Command(t.Context(), major, "pg_waldump", "-p", filepath.Join(dir, "pg_wal"), "-t", "2", "-s", p.Switch.String())
+	cmd := pgserver.Command(t.Context(), major, "pg_waldump", "-p", filepath.Join(dir, "pg_wal"), "-t", "2",
+		"-s", p.Switch.String())
 	out, _ := cmd.CombinedOutput() // it fails at the end of the log
 	text := string(out)
 	require.Contains(t, text, "END_OF_RECOVERY tli 2; prev tli 1; time ")
-	require.Contains(t, text, "CHECKPOINT_SHUTDOWN redo "+controlOf(t, dir).CheckPoint.String()+"; tli 2; prev tli 2; fpw true;")
+	redo := controlOf(t, dir).CheckPoint.String()
+	require.Contains(t, text, "CHECKPOINT_SHUTDOWN redo "+redo+"; tli 2; prev tli 2; fpw true;")
 	require.Equal(t, 2, strings.Count(text, "rmgr: "), text)
 }
 
@@ -237,8 +239,8 @@ func appendSwitch(t *testing.T, dir string) xlog.LSN {
 		last = rec.Clone()
 	}
 	w, err := xlog.NewWriter(xlog.WriterConfig{
-		Dialect: cfg.Dialect, SegmentSize: cfg.SegmentSize, SystemID: cfg.SystemID, Timeline: 1, Start: last.End, Prev: last.LSN,
-		Out: fileLog{filepath.Join(dir, "pg_wal"), cfg.SegmentSize},
+		Dialect: cfg.Dialect, SegmentSize: cfg.SegmentSize, SystemID: cfg.SystemID, Timeline: 1,
+		Start: last.End, Prev: last.LSN, Out: fileLog{filepath.Join(dir, "pg_wal"), cfg.SegmentSize},
 	})
 	require.NoError(t, err)
 	begin, _, err := w.Switch()

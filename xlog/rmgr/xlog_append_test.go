@@ -18,7 +18,8 @@ func TestAppendTimelineRecords(t *testing.T) {
 			checkpoint := CheckPoint{
 				Shutdown: true, Redo: 0x3000028, ThisTimeLineID: 3, PrevTimeLineID: 2, FullPageWrites: true,
 				NextXID: 1<<32 | 77, NextOID: 88, NextMulti: 9, NextMultiOffset: 10, OldestXID: 11, OldestXIDDB: 12,
-				OldestMulti: 13, OldestMultiDB: 14, Time: 15, OldestCommitTsXID: 16, NewestCommitTsXID: 17, OldestActiveXID: 18,
+				OldestMulti: 13, OldestMultiDB: 14, Time: 15, OldestCommitTsXID: 16, NewestCommitTsXID: 17,
+				OldestActiveXID: 18,
 			}
 			end := EndOfRecovery{Time: 19, ThisTimeLineID: 3, PrevTimeLineID: 2}
 			if d.LogsWALLevel() {
