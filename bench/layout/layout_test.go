@@ -59,7 +59,7 @@ var rules = map[string]rule{
 	"xlog/rmgr":        {ours: "xlog xlog/bufpage"},
 	"xlog/pgdata":      {ours: "xlog xlog/bufpage xlog/vfs", others: sys},
 	"xlog/redo":        {ours: "xlog xlog/rmgr xlog/bufpage xlog/pgdata xlog/vfs"},
-	"xlog/catalog":     {ours: "xlog xlog/bufpage xlog/pgdata"},
+	"xlog/catalog":     {ours: "xlog xlog/bufpage xlog/pgdata xlog/vfs"},
 	"xlog/catalog/changes": {
 		ours: "xlog xlog/bufpage xlog/pgdata xlog/rmgr xlog/redo xlog/catalog",
 	},

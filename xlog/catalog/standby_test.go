@@ -40,7 +40,7 @@ func TestCatalogs(t *testing.T) {
 // over restarts and a crash.
 func TestCatalogsLoad(t *testing.T) {
 	if !pgserver.Long() {
-		t.Skip("takes minutes; set " + pgserver.LongVar + "=1")
+		t.Skip("takes minutes; set WALMIRROR_LONG=1")
 	}
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
 		source := &pgreplay.Source{Major: major, Base: filepath.Join(pgserver.TempDir(t), "base")}
