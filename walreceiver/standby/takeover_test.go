@@ -4,6 +4,7 @@ package standby_test
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -99,7 +100,11 @@ type followed struct {
 }
 
 func newFollowed(t *testing.T, major int) *followed {
-	f := &followed{primary: pgserver.Start(t, pgserver.Options{Major: major, Settings: quiet}), sender: serving(t, "")}
+	settings := maps.Clone(quiet)
+	if major%2 == 0 { // then the old timeline's last segment is renamed
+		settings["archive_mode"], settings["archive_command"] = "on", "true"
+	}
+	f := &followed{primary: pgserver.Start(t, pgserver.Options{Major: major, Settings: settings}), sender: serving(t, "")}
 	f.proxy = protocoltest.NewProxy(t, fmt.Sprintf("127.0.0.1:%d", f.primary.Port))
 	load(t, f.primary, 500)
 	f.snap = initStandby(t, f.primary, func(cfg *standby.InitConfig) {
