@@ -91,6 +91,22 @@ func TestActivateKilled(t *testing.T) {
 	require.Equal(t, 200000, rows)
 }
 
+// TestPgCtlPromote: PostgreSQL's own order to promote is one for the standby that holds the directory.
+func TestPgCtlPromote(t *testing.T) {
+	t.Parallel()
+	to := newTakeover(t, pgserver.DefaultMajor)
+	to.succeed(t, "init", "--primary", to.primary.ConnString(), "-D", to.dir, "--port", fmt.Sprint(to.port))
+	to.runner = to.command("run", "-D", to.dir)
+	require.NoError(t, to.runner.Start())
+	to.waitReplayed(t)
+	out, err := to.primary.Command(t.Context(), "pg_ctl", "promote", "-D", to.dir, "--no-wait").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NoError(t, to.runner.Wait())
+	text, err := to.command("status", "-D", to.dir).Output()
+	require.Error(t, err) // nothing runs there
+	require.Regexp(t, "state +activated", string(text))
+}
+
 // succeed runs the program and gives what it prints.
 func (to *takeover) succeed(t *testing.T, args ...string) string {
 	t.Helper()
