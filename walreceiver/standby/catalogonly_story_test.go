@@ -289,7 +289,7 @@ func (c *catalogStory) locked(t *testing.T) {
 // TestCatalogOnlyKilled: a mirror that is killed at random moments goes on from what it has.
 func TestCatalogOnlyKilled(t *testing.T) {
 	if testing.Short() {
-		t.Skip("its work needs half a minute")
+		t.Skip("left out with -short: kills need time in between")
 	}
 	t.Parallel()
 	c := newCatalogStory(t, pgserver.DefaultMajor, 2000)
@@ -326,7 +326,7 @@ func TestCatalogOnlyKilled(t *testing.T) {
 // TestCatalogOnlySize: what a mirror takes on disk goes with the catalogs, however much data there is.
 func TestCatalogOnlySize(t *testing.T) {
 	if testing.Short() {
-		t.Skip("100 MB of data are made for it")
+		t.Skip("left out with -short: 100 MB of data are made for it")
 	}
 	t.Parallel()
 	rows := 200_000

@@ -107,12 +107,12 @@ func (r *Redo) redo(payload rmgr.Payload) error {
 
 // skips tells whether a record is about relations that the directory has not.
 func (c *catalogOnly) skips(payload rmgr.Payload) (bool, error) {
+	switch c.r.rec.Rmgr {
+	case rmgr.Appendonly, rmgr.Bitmap: // no catalog is append-optimized, or has a bitmap index
+		return true, nil
+	}
 	switch p := payload.(type) {
 	case *rmgr.StorageTruncate:
-		return c.lacks(p.Relation)
-	case *rmgr.AppendonlyInsert:
-		return c.lacks(p.Relation)
-	case *rmgr.AppendonlyTruncate:
 		return c.lacks(p.Relation)
 	case *rmgr.RelMapUpdate:
 		_, err := c.files(databaseDir{p.Tablespace, p.Database}) // as they are before it
