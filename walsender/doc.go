@@ -21,7 +21,7 @@
 //	GSSENCRequest   'N'
 //	startup packet  protocol 3.0, or 3.2 where the version has it; settings
 //	login           the first host rule that fits: trust, reject, scram-sha-256, cert
-//	commands        replication commands; SELECTs that clients send before they stream, and statistics
+//	commands        replication commands; SQL, which reads catalogs and statistics (package pgsql)
 //
 // A client that breaks the protocol, and one on which the server panics, loses its connection; others notice nothing.
 // What a client is told is what PostgreSQL would tell it, with the same SQLSTATE and the same words.

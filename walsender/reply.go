@@ -11,20 +11,13 @@ import (
 	"github.com/walmirror/walmirror/walsender/pgsql"
 )
 
-// Types of columns (src/include/catalog/pg_type.dat).
+// Types of the columns of replication commands.
 const (
-	oidBool        = 16
-	oidBytea       = 17
-	oidName        = 19
-	oidInt8        = 20
-	oidInt4        = 23
-	oidText        = 25
-	oidOID         = 26
-	oidXID         = 28
-	oidInet        = 869
-	oidTimestampTZ = 1184
-	oidInterval    = 1186
-	oidPGLSN       = 3220
+	oidBytea = pgsql.Bytea
+	oidInt8  = pgsql.Int8
+	oidInt4  = pgsql.Int4
+	oidText  = pgsql.Text
+	oidOID   = pgsql.OID
 )
 
 // sendRows sends a result in text form: its columns, its rows, in which nil is NULL, and with a tag its end. The dispatch

@@ -110,6 +110,39 @@ func TestSQLRefused(t *testing.T) {
 	require.ErrorContains(t, err, "cannot execute SQL commands in WAL sender for physical replication")
 }
 
+// TestSQLEnds: a query that takes too long, or that its client cancels, ends; so does one at the server's end.
+func TestSQLEnds(t *testing.T) {
+	t.Parallel()
+	const long = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
+	s := serve(t, Config{QueryTimeout: 10 * time.Minute})
+	conn := connect(t, s, "")
+	_, err := conn.Exec(t.Context(), "SET statement_timeout = '50ms'; "+long).ReadAll()
+	require.ErrorContains(t, err, "canceling statement due to statement timeout (SQLSTATE 57014)")
+	r := conn.ExecParams(t.Context(), long, nil, nil, nil, nil).Read()
+	require.ErrorContains(t, r.Err, "canceling statement due to statement timeout (SQLSTATE 57014)")
+	_, err = conn.Exec(t.Context(), "SET statement_timeout = 0").ReadAll()
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(context.Background(), long).ReadAll()
+		done <- err
+	}()
+	waitFor(t, "the cancelled query", func() bool {
+		require.NoError(t, conn.CancelRequest(t.Context()))
+		select {
+		case err := <-done:
+			require.ErrorContains(t, err, "canceling statement due to user request")
+			return true
+		default:
+			return false
+		}
+	})
+	require.Len(t, query(t, conn, "SELECT 1").Rows, 1)
+	short := serve(t, Config{QueryTimeout: 50 * time.Millisecond})
+	_, err = connect(t, short, "").Exec(t.Context(), long).ReadAll()
+	require.ErrorContains(t, err, "SQLSTATE 57014")
+}
+
 func connectPgx(t *testing.T, s *Server, mode pgx.QueryExecMode) *pgx.Conn {
 	cfg, err := pgx.ParseConfig(connString(s, ""))
 	require.NoError(t, err)
@@ -168,7 +201,7 @@ func TestPgx(t *testing.T) {
 func TestExtended(t *testing.T) {
 	t.Parallel()
 	conn := connectPgx(t, serve(t, Config{}), pgx.QueryExecModeExec).PgConn()
-	_, err := conn.Prepare(t.Context(), "a", "SELECT $1, $2::int4, pg_wal_lsn_diff($3, '0/0')", []uint32{oidBool})
+	_, err := conn.Prepare(t.Context(), "a", "SELECT $1, $2::int4, pg_wal_lsn_diff($3, '0/0')", []uint32{pgsql.Bool})
 	require.NoError(t, err)
 	_, err = conn.Prepare(t.Context(), "a", "SELECT 1", nil)
 	require.ErrorContains(t, err, `prepared statement "a" already exists`)

@@ -167,7 +167,8 @@ func (a *analyzer) array(s *scope, e *expr) (typed, error) {
 	}
 	array := types[element].array
 	if array == 0 {
-		return typed{}, a.p.At(e.pos, errorf(codeUndefinedObject, "could not find array type for data type %s", TypeName(element)))
+		return typed{}, a.p.At(e.pos, errorf(codeUndefinedObject, "could not find array type for data type %s",
+			TypeName(element)))
 	}
 	call := func(_ *execution, args []Value) (Value, error) { return arrayOf(args, element), nil }
 	return a.goCall(array, boundCall{key: fmt.Sprintf("array %d", element), nulls: true, call: call}, all...), nil
@@ -225,7 +226,8 @@ func (a *analyzer) element(s *scope, e *expr) (typed, error) {
 	array := all[0]
 	element := elements[array.oid]
 	if element == 0 {
-		return typed{}, a.p.At(e.pos, errorf(codeTypeMismatch, "cannot subscript type %s because it does not support subscripting", TypeName(array.oid)))
+		return typed{}, a.p.At(e.pos, errorf(codeTypeMismatch,
+			"cannot subscript type %s because it does not support subscripting", TypeName(array.oid)))
 	}
 	if all[1], err = a.castTo(all[1], Int4, 0); err != nil {
 		return typed{}, err

@@ -14,12 +14,16 @@ func (a *analyzer) join(s *scope, node *fromNode) (*fromItem, error) {
 		return nil, err
 	}
 	// What comes right may be a function of what is left.
-	beside := &scope{outer: s.outer, with: s.with, rels: slices.Concat(s.rels, left.rels), cols: slices.Concat(s.cols, left.cols)}
+	beside := &scope{
+		outer: s.outer, with: s.with, rels: slices.Concat(s.rels, left.rels), cols: slices.Concat(s.cols, left.cols),
+	}
 	right, err := a.fromItem(beside, node.right)
 	if err != nil {
 		return nil, err
 	}
-	inside := &scope{outer: s.outer, with: s.with, rels: slices.Clone(left.rels), cols: slices.Clone(left.cols), clause: "JOIN conditions"}
+	inside := &scope{
+		outer: s.outer, with: s.with, rels: slices.Clone(left.rels), cols: slices.Clone(left.cols), clause: "JOIN conditions",
+	}
 	if err := a.add(inside, node, right); err != nil {
 		return nil, err
 	}

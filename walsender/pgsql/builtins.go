@@ -13,7 +13,8 @@ var builtins map[string][]builtin
 
 func init() {
 	builtins = map[string][]builtin{}
-	for _, more := range []map[string][]builtin{textFunctions, numberFunctions, timeFunctions, arrayFunctions, catalogFunctions} {
+	groups := []map[string][]builtin{textFunctions, numberFunctions, timeFunctions, arrayFunctions, catalogFunctions}
+	for _, more := range groups {
 		for name, list := range more {
 			builtins[name] = list
 		}

@@ -20,15 +20,23 @@ func reads1(result uint32, f func(x *execution, oid int64) Value, types ...uint3
 }
 
 // visible makes one of the functions pg_..._is_visible: what is in pg_catalog or public can be named without a schema.
-func visible(typ uint32) []builtin {
-	return reads1(Bool, func(x *execution, oid int64) Value {
-		row := x.row(x.lookup(namedCatalogs[typ].catalog), oid)
+func visible(typ uint32) []builtin { return visibleIn(namedCatalogs[typ]) }
+
+func visibleIn(c namedCatalog) []builtin {
+	call := func(x *execution, args []Value) (Value, error) {
+		row := x.row(x.lookup(c.catalog), args[0].(int64))
 		if row == nil {
-			return nil
+			return nil, nil
 		}
 		schema := x.schema(row[2])
-		return BoolValue(schema == "pg_catalog" || schema == "public")
-	}, typ, RegNamespace)
+		return BoolValue(schema == "pg_catalog" || schema == "public"), nil
+	}
+	return []builtin{{args: []uint32{OID}, result: Bool, call: call, reads: []namedCatalog{c, namedCatalogs[RegNamespace]}}}
+}
+
+// named is a catalog whose columns for names begin with a prefix.
+func named(catalog, prefix string) namedCatalog {
+	return namedCatalog{catalog, []string{"oid", prefix + "name", prefix + "namespace"}}
 }
 
 // always makes a function with any arguments that has one answer.
@@ -50,7 +58,8 @@ var catalogFunctions = map[string][]builtin{
 		return fmt.Sprintf("unknown (OID=%d)", oid)
 	}, RegRole),
 	"format_type": {{
-		args: []uint32{OID, Int4}, result: Text, nulls: true, reads: []namedCatalog{namedCatalogs[RegType], namedCatalogs[RegNamespace]},
+		args: []uint32{OID, Int4}, result: Text, nulls: true,
+		reads: []namedCatalog{namedCatalogs[RegType], namedCatalogs[RegNamespace]},
 		call: func(x *execution, args []Value) (Value, error) {
 			oid, ok := args[0].(int64)
 			if !ok {
@@ -67,9 +76,15 @@ var catalogFunctions = map[string][]builtin{
 	"pg_function_is_visible": visible(RegProc), "pg_operator_is_visible": visible(RegOper),
 	"pg_collation_is_visible": visible(RegCollation), "pg_ts_config_is_visible": visible(RegConfig),
 	"pg_ts_dict_is_visible": visible(RegDictionary),
-	"obj_description":       {description("pg_description", 2)}, "shobj_description": {description("pg_shdescription", 2)},
+	"pg_opclass_is_visible": visibleIn(named("pg_opclass", "opc")), "pg_opfamily_is_visible": visibleIn(named("pg_opfamily", "opf")),
+	"pg_conversion_is_visible":     visibleIn(named("pg_conversion", "con")),
+	"pg_ts_parser_is_visible":      visibleIn(named("pg_ts_parser", "prs")),
+	"pg_ts_template_is_visible":    visibleIn(named("pg_ts_template", "tmpl")),
+	"pg_statistics_obj_is_visible": visibleIn(named("pg_statistic_ext", "stx")),
+	"obj_description":              {description("pg_description", 2)}, "shobj_description": {description("pg_shdescription", 2)},
 	"col_description": {{
-		args: []uint32{OID, Int4}, result: Text, reads: []namedCatalog{{"pg_description", []string{"objoid", "description", "objsubid"}}},
+		args: []uint32{OID, Int4}, result: Text,
+		reads: []namedCatalog{{"pg_description", []string{"objoid", "description", "objsubid", "classoid"}}},
 		call: func(x *execution, args []Value) (Value, error) {
 			return x.describe("pg_description", args[0].(int64), args[1].(int64), nil), nil
 		},

@@ -26,7 +26,6 @@ const (
 	codeAmbiguousColumn     = "42702"
 	codeUndefinedColumn     = "42703"
 	codeUndefinedObject     = "42704"
-	codeAmbiguousFunction   = "42725"
 	codeDuplicateAlias      = "42712"
 	codeGrouping            = "42803"
 	codeTypeMismatch        = "42804"

@@ -17,7 +17,8 @@ import (
 
 // numbers is a relation of n rows.
 func numbers(n int) *Table {
-	return &Table{Schema: "pg_catalog", Name: "numbers", OID: 1, Columns: []Column{{Name: "n", Type: Int4}, {Name: "t", Type: Text}},
+	columns := []Column{{Name: "n", Type: Int4}, {Name: "t", Type: Text}}
+	return &Table{Schema: "pg_catalog", Name: "numbers", OID: 1, Columns: columns,
 		Rows: func() ([][]Value, error) {
 			rows := make([][]Value, n)
 			for i := range rows {
@@ -41,7 +42,11 @@ func testEnvironment(t testing.TB, rows int) *Environment {
 // TestMemoryIsBounded: whatever takes much memory ends with an error, and the next statement runs.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
-	env := testEnvironment(t, 3000)
+	rows := 3000
+	if testing.Short() {
+		rows = 1000
+	}
+	env := testEnvironment(t, rows)
 	env.Memory = 4 << 20
 	for _, text := range []string{
 		"SELECT * FROM numbers a, numbers b", "SELECT string_agg(a.t, ',') FROM numbers a, numbers b WHERE a.n < 200",
@@ -86,7 +91,8 @@ func TestStatementsAreBounded(t *testing.T) {
 	}
 	for _, text := range []string{
 		with + " SELECT * FROM a40", "SELECT " + between, "SELECT " + cases, "SELECT " + strings.Repeat("(", 100) + "1",
-		"SELECT " + strings.Repeat("- ", 100) + "1", "SELECT " + strings.Repeat("(SELECT ", 100), "SELECT 1" + strings.Repeat(" + 1", 1000),
+		"SELECT " + strings.Repeat("- ", 100) + "1", "SELECT " + strings.Repeat("(SELECT ", 100),
+		"SELECT 1" + strings.Repeat(" + 1", 1000),
 		"SELECT 1" + strings.Repeat(" UNION SELECT 1", 1000), "SELECT 1 IN (1" + strings.Repeat(",1", 5000) + ")",
 		"SELECT 1 FROM numbers" + strings.Repeat(" CROSS JOIN numbers", 100),
 	} {

@@ -28,11 +28,13 @@ type namedCatalog struct {
 }
 
 var namedCatalogs = map[uint32]namedCatalog{
-	RegProc:      {"pg_proc", []string{"oid", "proname", "pronamespace"}},
-	RegProcedure: {"pg_proc", []string{"oid", "proname", "pronamespace", "proargtypes"}},
-	RegClass:     {"pg_class", []string{"oid", "relname", "relnamespace"}}, RegRole: {"pg_authid", []string{"oid", "rolname"}},
-	RegType:      {"pg_type", []string{"oid", "typname", "typnamespace", "typelem", "typarray"}},
-	RegNamespace: {"pg_namespace", []string{"oid", "nspname"}}, RegOper: {"pg_operator", []string{"oid", "oprname", "oprnamespace"}},
+	RegProc:       {"pg_proc", []string{"oid", "proname", "pronamespace"}},
+	RegProcedure:  {"pg_proc", []string{"oid", "proname", "pronamespace", "proargtypes"}},
+	RegClass:      {"pg_class", []string{"oid", "relname", "relnamespace"}},
+	RegRole:       {"pg_authid", []string{"oid", "rolname"}},
+	RegType:       {"pg_type", []string{"oid", "typname", "typnamespace", "typelem", "typarray"}},
+	RegNamespace:  {"pg_namespace", []string{"oid", "nspname"}},
+	RegOper:       {"pg_operator", []string{"oid", "oprname", "oprnamespace"}},
 	RegOperator:   {"pg_operator", []string{"oid", "oprname", "oprnamespace"}},
 	RegCollation:  {"pg_collation", []string{"oid", "collname", "collnamespace"}},
 	RegConfig:     {"pg_ts_config", []string{"oid", "cfgname", "cfgnamespace"}},

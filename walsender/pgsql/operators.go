@@ -135,7 +135,8 @@ func (a *analyzer) unify(all []typed, what string, pos int) (oid uint32, err err
 		}
 		common, err := a.commonType(oid, t.oid)
 		if err != nil {
-			return 0, a.p.At(pos, errorf(codeTypeMismatch, "%s types %s and %s cannot be matched", what, TypeName(oid), TypeName(t.oid)))
+			return 0, a.p.At(pos, errorf(codeTypeMismatch, "%s types %s and %s cannot be matched", what, TypeName(oid),
+				TypeName(t.oid)))
 		}
 		if common != oid && oid != 0 && classOf(oid) == classText && classOf(t.oid) == classText {
 			common = Text

@@ -128,7 +128,8 @@ func parseTime(text string) (Value, bool) {
 
 // units are those of an interval, in microseconds.
 var units = map[string]int64{
-	"microsecond": 1, "us": 1, "millisecond": 1000, "ms": 1000, "second": 1e6, "sec": 1e6, "s": 1e6, "minute": 6e7, "min": 6e7, "m": 6e7,
+	"microsecond": 1, "us": 1, "millisecond": 1000, "ms": 1000, "second": 1e6, "sec": 1e6, "s": 1e6,
+	"minute": 6e7, "min": 6e7, "m": 6e7,
 	"hour": 36e8, "h": 36e8, "day": microsPerDay, "d": microsPerDay, "week": 7 * microsPerDay, "w": 7 * microsPerDay,
 }
 
