@@ -147,6 +147,7 @@ func (f *followed) activate(t *testing.T) redo.Promotion {
 	require.Equal(t, p.NewTimeline, control.CheckPointCopy.ThisTimeLineID)
 	f.says(t, "DROP_REPLICATION_SLOT dropped")
 	require.Equal(t, "f", f.says(t, "SELECT pg_is_in_recovery()"))
+	require.Equal(t, "1", f.says(t, "SELECT count(*) FROM pg_class WHERE relname = 'load'"))
 	return p
 }
 
