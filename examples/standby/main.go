@@ -47,7 +47,7 @@ const exitHelp = `Exit codes:
   3  activate: refused because the primary still answers
   4  another process works on the data directory
   5  the data directory holds a snapshot that was not finished
-  6  status, watch: the standby is not running`
+  6  status, watch: the standby is not running; status of an activated one: no server is either`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
