@@ -19,6 +19,9 @@ var (
 	ErrNoRelation = errors.New("no such relation")
 	// ErrNoStorage says that a relation has no rows of its own in a heap, such as a view, an index or a foreign table.
 	ErrNoStorage = errors.New("the relation is not stored as a heap")
+	// ErrNoFile says that the file of a relation is not there: it is temporary or unlogged, which no log has the rows of, or
+	// the directory has only catalogs.
+	ErrNoFile = errors.New("the relation has no file here")
 	// ErrNoColumn says that a relation has no such column.
 	ErrNoColumn = errors.New("no such column")
 )

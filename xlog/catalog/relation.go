@@ -116,5 +116,9 @@ func (r *Relation) checkHeap() error {
 	if r.Locator.RelNumber == 0 {
 		return fmt.Errorf("%w: %s has no file", ErrNoRelation, r.Name)
 	}
-	return nil
+	there, err := r.cat.store.Exists(r.Locator, xlog.MainFork)
+	if err == nil && !there {
+		err = fmt.Errorf("%w: %s", ErrNoFile, r.Name)
+	}
+	return err
 }
