@@ -73,6 +73,11 @@ var rules = map[string]rule{
 		ours:   "protocol xlog xlog/vfs xlog/waldir xlog/pgdata xlog/bufpage walsender/syncrep walsender/pgsql",
 		others: strings.Join([]string{pgproto, compress, scram, sync, sys}, " "),
 	},
+	"walsender/coordinator": {
+		ours: "walsender walsender/syncrep xlog xlog/vfs xlog/waldir xlog/pgdata xlog/bufpage xlog/rmgr xlog/redo" +
+			" xlog/catalog",
+		others: compress,
+	},
 	"walreceiver": {
 		ours:   "protocol xlog xlog/vfs xlog/waldir xlog/pgdata",
 		others: strings.Join([]string{pgproto, pgconn, compress, sync, sys}, " "),

@@ -56,6 +56,8 @@ type recovery struct {
 	restart restartPolicy
 	consistency
 	shared progress
+
+	beforeWrite func() error // makes the log durable that is applied before it is; nil: all is
 }
 
 // New prepares the recovery of a data directory, as the start of a server with a standby.signal does (StartupXLOG in
@@ -115,9 +117,20 @@ func (r *Redo) openStore(cfg Config) error {
 		return err
 	}
 	r.store, err = pgdata.NewStore(r.dir, pgdata.StoreConfig{
-		Budget: cfg.CacheBytes, BeforeWrite: r.reach, DBID: dbid, TablespaceLocation: cfg.TablespaceLocation,
+		Budget: cfg.CacheBytes, BeforeWrite: r.beforePages, DBID: dbid, TablespaceLocation: cfg.TablespaceLocation,
 	})
 	return err
+}
+
+// beforePages comes before pages are written: the log that they were made from is durable, and the control file says that it
+// must be replayed.
+func (r *Redo) beforePages() error {
+	if r.beforeWrite != nil {
+		if err := r.beforeWrite(); err != nil {
+			return err
+		}
+	}
+	return r.reach()
 }
 
 // begin takes up the state of the checkpoint and makes the begin of recovery durable.

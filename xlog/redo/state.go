@@ -22,7 +22,7 @@ func (r *Redo) startState(p *rmgr.CheckPoint) error {
 	var err error
 	r.state, err = pgdata.OpenTransactions(pgdata.TransactionsConfig{
 		Dir: r.dir, Dialect: r.dialect, NextXID: p.NextXID, CommitTimes: r.control.TrackCommitTimestamp,
-		BeforeWrite: r.reach,
+		BeforeWrite: r.beforePages,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coordinator
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/bufpage"
+	"github.com/walmirror/walmirror/xlog/catalog"
+	"github.com/walmirror/walmirror/xlog/rmgr"
+)
+
+// Bits of tuples and records (src/include/access/htup_details.h and heapam_xlog.h).
+const (
+	xmaxInvalid = 0x0800 // HEAP_XMAX_INVALID
+	updated     = 0x2000 // HEAP_UPDATED
+	heapOnly    = 0x8000 // HEAP_ONLY_TUPLE, of infomask2
+
+	infobitsKeysUpdated = 0x10 // XLHL_KEYS_UPDATED
+
+	allVisible = 0x0004 // PD_ALL_VISIBLE
+
+	allVisibleCleared    = 1 << 0 // XLH_INSERT_ALL_VISIBLE_CLEARED, and the same of a deletion and of an update's old page
+	newAllVisibleCleared = 1 << 1 // XLH_UPDATE_NEW_ALL_VISIBLE_CLEARED
+)
+
+// place is where a tuple is, or is to be.
+type place struct {
+	tid     bufpage.TID
+	init    bool // its page is to be made anew
+	visible bool // the page is marked as all-visible
+}
+
+// insertTuple appends the record of an insertion (heap_insert in src/backend/access/heap/heapam.c).
+func (tx *Tx) insertTuple(rel *catalog.Relation, tuple bufpage.HeapTuple) error {
+	at, err := tx.room(rel, len(tuple))
+	if err != nil {
+		return err
+	}
+	if err := tx.touch(rel.Locator, &at); err != nil {
+		return err
+	}
+	tuple.SetInfomask(tuple.Infomask() | xmaxInvalid)
+	rec := &tx.c.rec
+	tx.begin(rmgr.InfoHeapInsert, at)
+	rec.Block(0, rel.Locator, xlog.MainFork, at.tid.Block, at.flags())
+	rec.BlockData(0, recordTuple(tuple))
+	rec.Data([]byte{byte(at.tid.Offset), byte(at.tid.Offset >> 8), at.cleared(allVisibleCleared)})
+	return tx.insert()
+}
+
+// deleteTuple appends the record of a deletion (heap_delete).
+func (tx *Tx) deleteTuple(rel *catalog.Relation, at place) error {
+	if err := tx.touch(rel.Locator, &at); err != nil {
+		return err
+	}
+	rec := &tx.c.rec
+	tx.begin(rmgr.InfoHeapDelete, at)
+	rec.Block(0, rel.Locator, xlog.MainFork, at.tid.Block, 0)
+	data := binary.LittleEndian.AppendUint32(nil, tx.xid)
+	data = binary.LittleEndian.AppendUint16(data, at.tid.Offset)
+	rec.Data(append(data, infobitsKeysUpdated, at.cleared(allVisibleCleared)))
+	return tx.insert()
+}
+
+// updateTuple appends the record of an update (heap_update): on the same page, if it has room, of a tuple that no index
+// knows of.
+func (tx *Tx) updateTuple(rel *catalog.Relation, old place, tuple bufpage.HeapTuple) error {
+	at, hot, err := tx.roomBeside(rel, old, len(tuple))
+	if err != nil {
+		return err
+	}
+	if err := tx.touch(rel.Locator, &old); err != nil {
+		return err
+	}
+	tuple.SetInfomask(tuple.Infomask() | xmaxInvalid | updated)
+	info := rmgr.InfoHeapUpdate
+	if hot {
+		info = rmgr.InfoHeapHotUpdate
+		tuple.SetInfomask2(tuple.Infomask2() | heapOnly)
+	} else if err := tx.touch(rel.Locator, &at); err != nil {
+		return err
+	}
+	rec := &tx.c.rec
+	tx.begin(info, at)
+	rec.Block(0, rel.Locator, xlog.MainFork, at.tid.Block, at.flags())
+	rec.BlockData(0, recordTuple(tuple))
+	if !hot {
+		rec.Block(1, rel.Locator, xlog.MainFork, old.tid.Block, 0)
+	}
+	data := binary.LittleEndian.AppendUint32(nil, tx.xid)
+	data = binary.LittleEndian.AppendUint16(data, old.tid.Offset)
+	data = append(data, 0, old.cleared(allVisibleCleared)|at.cleared(newAllVisibleCleared))
+	data = binary.LittleEndian.AppendUint32(data, 0)
+	rec.Data(binary.LittleEndian.AppendUint16(data, at.tid.Offset))
+	return tx.insert()
+}
+
+func (tx *Tx) begin(info uint8, at place) {
+	if at.init {
+		info |= rmgr.InfoHeapInitPage
+	}
+	tx.c.rec.Begin(rmgr.Heap, info, tx.xid)
+}
+
+func (tx *Tx) insert() error {
+	_, _, err := tx.c.primary.Insert(&tx.c.rec)
+	return err
+}
+
+// flags is what the record says of the page.
+func (at place) flags() uint8 {
+	if at.init {
+		return xlog.BlockWillInit
+	}
+	return 0
+}
+
+// cleared is flag when the page is not all-visible any more.
+func (at place) cleared(flag uint8) uint8 {
+	if at.visible {
+		return flag
+	}
+	return 0
+}
+
+// recordTuple is a tuple as records have it: xl_heap_header and what follows the fixed header.
+func recordTuple(t bufpage.HeapTuple) []byte {
+	p := binary.LittleEndian.AppendUint16(nil, t.Infomask2())
+	p = binary.LittleEndian.AppendUint16(p, t.Infomask())
+	p = append(p, byte(t.Hoff()))
+	return append(p, t[bufpage.HeapHeaderSize:]...)
+}
+
+// room finds a place for a tuple of n bytes: on the last page, or on a new one.
+func (tx *Tx) room(rel *catalog.Relation, n int) (at place, err error) {
+	err = tx.c.look(func() error {
+		blocks, err := tx.c.redo.Store().Blocks(rel.Locator, xlog.MainFork)
+		if err != nil {
+			return err
+		}
+		if blocks > 0 {
+			page, err := tx.c.page(rel.Locator, blocks-1)
+			if err != nil {
+				return err
+			}
+			if at = freePlace(page, blocks-1, n); at.tid.Offset != 0 {
+				return nil
+			}
+		}
+		at = place{tid: bufpage.TID{Block: blocks, Offset: 1}, init: true}
+		return nil
+	})
+	if err == nil && n > tx.c.redo.DataDir().Dialect.BlockSize()/4 {
+		err = fmt.Errorf("a row of %d bytes is too long", n)
+	}
+	return at, err
+}
+
+// roomBeside finds a place for the new version of a tuple, on the same page if that has room.
+func (tx *Tx) roomBeside(rel *catalog.Relation, old place, n int) (at place, same bool, err error) {
+	err = tx.c.look(func() error {
+		page, err := tx.c.page(rel.Locator, old.tid.Block)
+		if err == nil {
+			at = freePlace(page, old.tid.Block, n)
+		}
+		return err
+	})
+	if err != nil || at.tid.Offset != 0 {
+		return at, true, err
+	}
+	at, err = tx.room(rel, n)
+	return at, false, err
+}
+
+// freePlace is a place on the page for a tuple of n bytes; offset 0: there is none.
+func freePlace(page bufpage.Page, block uint32, n int) place {
+	if page.IsNew() {
+		return place{tid: bufpage.TID{Block: block, Offset: 1}, init: true}
+	}
+	at := place{tid: bufpage.TID{Block: block}}
+	if page.HeapFreeSpace() >= (n+7)&^7 {
+		at.tid.Offset = uint16(page.MaxOffset() + 1)
+	}
+	return at
+}
+
+// touch looks at the page that is to be changed, and logs the whole of it when that is the first time since a checkpoint,
+// so that it does not matter in what state a crash, or a base backup, finds it on disk.
+func (tx *Tx) touch(rel xlog.RelFileLocator, at *place) error {
+	if at.init {
+		return nil
+	}
+	rec := &tx.c.rec
+	var imaged bool
+	err := tx.c.look(func() error {
+		b, err := tx.c.page(rel, at.tid.Block)
+		if err != nil {
+			return err
+		}
+		at.visible = b.Flags()&allVisible != 0
+		if imaged = b.LSN() <= tx.c.redo.Progress().Restartpoint; imaged {
+			rec.Begin(rmgr.XLOG, rmgr.InfoFPI, 0)
+			rec.Block(0, rel, xlog.MainFork, at.tid.Block, 0)
+			rec.Image(0, bytes.Clone(b), true)
+		}
+		return nil
+	})
+	if err != nil || !imaged {
+		return err
+	}
+	return tx.insert()
+}
