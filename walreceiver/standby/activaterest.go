@@ -102,9 +102,13 @@ func (a *activator) replayAndPromote(ctx context.Context, version int, received 
 	return r.Promote(promoteConfig(r, ""))
 }
 
-// promoteConfig says how the recovery of r is ended.
-func promoteConfig(_ *redo.Redo, reason string) redo.PromoteConfig {
-	return redo.PromoteConfig{Reason: reason}
+// promoteConfig says how the recovery of r is ended: of Greenplum, with the change of roles.
+func promoteConfig(r *redo.Redo, reason string) redo.PromoteConfig {
+	cfg := redo.PromoteConfig{Reason: reason}
+	if r.DataDir().Dialect.Flavour() != xlog.PostgreSQL {
+		cfg.Change = func(insert redo.Insert) error { return takeRole(r, insert) }
+	}
+	return cfg
 }
 
 // saveActivation writes down how it went, for status.

@@ -8,10 +8,11 @@ import (
 	"github.com/walmirror/walmirror/xlog"
 )
 
-// Info of records of XLOG that begin a timeline.
+// Info of records that a promotion writes.
 const (
 	InfoCheckPointShutdown uint8 = 0x00 // XLOG_CHECKPOINT_SHUTDOWN
 	InfoEndOfRecovery      uint8 = 0x90 // XLOG_END_OF_RECOVERY
+	InfoBtreeInsertLeaf    uint8 = 0x00 // XLOG_BTREE_INSERT_LEAF
 )
 
 // output writes a struct of C behind what is in dst.

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package standby
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/bufpage"
+	"github.com/walmirror/walmirror/xlog/catalog"
+	"github.com/walmirror/walmirror/xlog/rmgr"
+)
+
+// segmentIndex is an index of gp_segment_configuration: a unique btree, of a few entries on one page.
+type segmentIndex struct {
+	locator xlog.RelFileLocator
+	// key makes the entry's key of a row.
+	key func(*catalog.SegmentConfiguration) []byte
+}
+
+// The indexes of gp_segment_configuration (src/include/catalog/indexing.h of Greenplum), which have these object ids in all
+// versions.
+const (
+	contentRoleIndex = 7139 // gp_segment_config_content_preferred_role_index
+	dbidIndex        = 7140 // gp_segment_config_dbid_index
+)
+
+// segmentIndexes finds the indexes, which must be those that are known here.
+func segmentIndexes(db *catalog.DB, rel *catalog.Relation) ([]segmentIndex, error) {
+	locators := map[uint32]xlog.RelFileLocator{}
+	list, err := db.Relations()
+	if err != nil {
+		return nil, err
+	}
+	for _, info := range list {
+		locators[info.OID] = info.Locator
+	}
+	pgIndex, err := db.Relation("pg_catalog.pg_index")
+	if err != nil {
+		return nil, err
+	}
+	number, table := pgIndex.Column("indexrelid"), pgIndex.Column("indrelid")
+	var found []segmentIndex
+	err = pgIndex.Scan(func(row *catalog.Row) error {
+		of, err := row.Value(table)
+		if err != nil || binary.LittleEndian.Uint32(of) != rel.OID {
+			return err
+		}
+		oid, err := row.Value(number)
+		if err != nil {
+			return err
+		}
+		index := segmentIndex{locator: locators[binary.LittleEndian.Uint32(oid)]}
+		switch n := binary.LittleEndian.Uint32(oid); n {
+		case contentRoleIndex:
+			index.key = contentRoleKey
+		case dbidIndex:
+			index.key = dbidKey
+		default:
+			return fmt.Errorf("%w: it has an index %d", errSegmentRows, n)
+		}
+		found = append(found, index)
+		return nil
+	})
+	return found, err
+}
+
+func contentRoleKey(s *catalog.SegmentConfiguration) []byte {
+	return append(binary.LittleEndian.AppendUint16(nil, uint16(s.Content)), s.PreferredRole)
+}
+
+func dbidKey(s *catalog.SegmentConfiguration) []byte {
+	return binary.LittleEndian.AppendUint16(nil, uint16(s.DBID))
+}
+
+// compareKeys compares keys that begin with an int2.
+func compareKeys(a, b []byte) int {
+	if x, y := int16(binary.LittleEndian.Uint16(a)), int16(binary.LittleEndian.Uint16(b)); x != y {
+		return int(x) - int(y)
+	}
+	return bytes.Compare(a[2:], b[2:])
+}
+
+const (
+	indexHeader   = 8      // bytes of IndexTupleData, before the key
+	indexPlain    = 0x1FFF // of t_info: the size, without flags
+	btreeRootAt   = 24 + 8 // of btm_root in the metapage, behind the page's header, magic and version
+	btreeLeafRoot = 0x03   // BTP_LEAF and BTP_ROOT
+	btreeFlagsAt  = 12     // in BTPageOpaqueData
+)
+
+// insertEntry adds an entry for our row, which is at tid now (_bt_insertonpg in src/backend/access/nbtree/nbtinsert.c).
+func (c *roleChange) insertEntry(index segmentIndex, tid bufpage.TID) error {
+	meta, err := c.r.Store().Read(index.locator, xlog.MainFork, 0)
+	if err != nil || meta == nil {
+		return fmt.Errorf("%w: index %s: %w", errSegmentRows, index.locator, err)
+	}
+	root := binary.LittleEndian.Uint32(meta.Page[btreeRootAt:])
+	page, err := c.page(index.locator, root)
+	if err != nil {
+		return err
+	}
+	c.own.PreferredRole = 'p'
+	key := index.key(&c.own.SegmentConfiguration)
+	entry := make(bufpage.IndexTuple, (indexHeader+len(key)+maxAlign-1)&^(maxAlign-1))
+	entry.SetTID(tid)
+	entry.SetInfo(uint16(len(entry)))
+	copy(entry[indexHeader:], key)
+	offset, err := entryPlace(page, entry, len(key))
+	if err != nil {
+		return fmt.Errorf("%w: index %s: %w", errSegmentRows, index.locator, err)
+	}
+	c.rec.Begin(rmgr.Btree, rmgr.InfoBtreeInsertLeaf, c.xid)
+	c.rec.Block(0, index.locator, xlog.MainFork, root, 0)
+	c.rec.BlockData(0, entry)
+	c.rec.Data(binary.LittleEndian.AppendUint16(nil, offset))
+	return c.add()
+}
+
+// entryPlace is where an entry goes on the only page of an index: behind those with smaller keys, and among equal ones in
+// order of their rows' places.
+func entryPlace(page bufpage.Page, entry bufpage.IndexTuple, keyLen int) (uint16, error) {
+	flags := binary.LittleEndian.Uint16(page.Special()[btreeFlagsAt:])
+	if flags&btreeLeafRoot != btreeLeafRoot || page.FreeSpace() < len(entry) {
+		return 0, fmt.Errorf("it has more than one page")
+	}
+	key := entry[indexHeader : indexHeader+keyLen]
+	at := page.MaxOffset() + 1
+	for off := page.MaxOffset(); off >= 1; off-- {
+		t := page.IndexTuple(off)
+		if len(t) < indexHeader+keyLen || t.Info()&^indexPlain != 0 {
+			return 0, fmt.Errorf("entry %d is of an unknown kind", off)
+		}
+		order := compareKeys(t[indexHeader:indexHeader+keyLen], key)
+		if order == 0 {
+			order = comparePlaces(t.TID(), entry.TID())
+		}
+		if order < 0 {
+			break
+		}
+		at = off
+	}
+	return uint16(at), nil
+}
+
+func comparePlaces(a, b bufpage.TID) int {
+	if a.Block != b.Block {
+		return int(int64(a.Block) - int64(b.Block))
+	}
+	return int(a.Offset) - int(b.Offset)
+}

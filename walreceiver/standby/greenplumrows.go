@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package standby
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/bufpage"
+	"github.com/walmirror/walmirror/xlog/catalog"
+	"github.com/walmirror/walmirror/xlog/redo"
+	"github.com/walmirror/walmirror/xlog/rmgr"
+)
+
+// errSegmentRows says that the rows of gp_segment_configuration cannot be changed here. A server's own promotion can.
+var errSegmentRows = errors.New("gp_segment_configuration cannot be changed: name Greenplum's programs with --postgres")
+
+// roleChange does what Greenplum's promotion does to gp_segment_configuration (gp_activate_standby in
+// src/backend/utils/gp/segadmin.c): the old coordinator's row goes, and ours gets its role.
+type roleChange struct {
+	r      *redo.Redo
+	insert redo.Insert
+	rec    xlog.RecordBuilder
+	xid    uint32
+
+	rel      *catalog.Relation
+	indexes  []segmentIndex
+	old, own segmentRow
+}
+
+type segmentRow struct {
+	catalog.SegmentConfiguration
+	tid   bufpage.TID
+	tuple bufpage.HeapTuple // nil: there is no such row
+}
+
+// takeRole changes the rows, with a transaction of its own, unless they are as they should be.
+func takeRole(r *redo.Redo, insert redo.Insert) error {
+	c := &roleChange{r: r, insert: insert}
+	dbid, err := r.DataDir().DBID()
+	if err != nil {
+		return err
+	}
+	db, err := catalog.New(r.Store(), r.Transactions()).Database("")
+	if err != nil {
+		return err
+	}
+	if err := c.find(db, int16(dbid)); err != nil {
+		return err
+	}
+	switch {
+	case c.own.tuple == nil:
+		return fmt.Errorf("%w: it has no row for dbid %d", errSegmentRows, dbid)
+	case c.own.Role == 'p' && c.own.PreferredRole == 'p':
+		return nil
+	}
+	if c.indexes, err = segmentIndexes(db, c.rel); err != nil {
+		return err
+	}
+	return c.change()
+}
+
+// find looks for the old coordinator's row and for ours.
+func (c *roleChange) find(db *catalog.DB, dbid int16) (err error) {
+	if c.rel, err = db.Relation(catalog.SegmentConfiguration{}.Catalog()); err != nil {
+		return err
+	}
+	return c.rel.Scan(func(row *catalog.Row) error {
+		s := segmentRow{tid: row.TID}
+		if err := row.ScanStruct(&s.SegmentConfiguration); err != nil {
+			return err
+		}
+		s.tuple = append(s.tuple, row.Tuple()...)
+		switch {
+		case s.DBID == dbid:
+			c.own = s
+		case s.Content == -1 && s.PreferredRole == 'p':
+			c.old = s
+		}
+		return nil
+	})
+}
+
+func (c *roleChange) change() error {
+	if err := c.beginTransaction(); err != nil {
+		return err
+	}
+	if c.old.tuple != nil {
+		if err := c.delete(c.old.tid); err != nil {
+			return err
+		}
+	}
+	at, err := c.update()
+	if err != nil {
+		return err
+	}
+	for _, index := range c.indexes {
+		if err := c.insertEntry(index, at); err != nil {
+			return err
+		}
+	}
+	return c.commit()
+}
+
+// beginTransaction takes the next transaction id, and makes the pages on which its end is noted (ExtendCLOG and
+// DistributedLog_Extend).
+func (c *roleChange) beginTransaction() error {
+	c.xid = max(uint32(c.r.Counters().NextXID), 3)
+	size := uint32(c.r.DataDir().Dialect.BlockSize())
+	for id, perPage := range map[xlog.RmgrID]uint32{rmgr.CLOG: size * 4, rmgr.DistributedLog: size / 8} {
+		if c.xid%perPage != 0 && c.xid != 3 {
+			continue
+		}
+		c.rec.Begin(id, rmgr.InfoCLOGZeroPage, 0)
+		c.rec.Data(binary.LittleEndian.AppendUint32(nil, c.xid/perPage))
+		if err := c.add(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *roleChange) add() error {
+	_, _, err := c.insert(&c.rec)
+	return err
+}
+
+// page reads a page as it is now, and logs the whole of it before it is changed.
+func (c *roleChange) page(rel xlog.RelFileLocator, block uint32) (bufpage.Page, error) {
+	b, err := c.r.Store().Read(rel, xlog.MainFork, block)
+	if err == nil && b == nil {
+		err = fmt.Errorf("%w: block %d of %s is not there", errSegmentRows, block, rel)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.rec.Begin(rmgr.XLOG, rmgr.InfoFPI, 0)
+	c.rec.Block(0, rel, xlog.MainFork, block, 0)
+	c.rec.Image(0, b.Page, true)
+	page := append(bufpage.Page(nil), b.Page...)
+	return page, c.add()
+}
+
+// Bits of tuples and of records about them (src/include/access/htup_details.h, heapam_xlog.h).
+const (
+	pageAllVisible  = 0x0004 // PD_ALL_VISIBLE
+	keysUpdated     = 0x10   // XLHL_KEYS_UPDATED
+	allVisibleOld   = 1 << 0 // XLH_DELETE_ALL_VISIBLE_CLEARED, XLH_UPDATE_OLD_ALL_VISIBLE_CLEARED
+	keptInfomask    = 0x0F   // HEAP_HASNULL and the like: what the tuple's bytes are
+	newRowInfomask  = 0x2800 // HEAP_UPDATED, HEAP_XMAX_INVALID
+	keptInfomask2   = 0x07FF // number of attributes
+	maxAlign        = 8
+	segmentRoleAt   = 4 // of role in the row: dbid and content are before it
+	preferredRoleAt = 5
+)
+
+// delete is a row's record of deletion (heap_delete).
+func (c *roleChange) delete(tid bufpage.TID) error {
+	page, err := c.page(c.rel.Locator, tid.Block)
+	if err != nil {
+		return err
+	}
+	c.rec.Begin(rmgr.Heap, rmgr.InfoHeapDelete, c.xid)
+	c.rec.Block(0, c.rel.Locator, xlog.MainFork, tid.Block, 0)
+	data := binary.LittleEndian.AppendUint32(nil, c.xid)
+	data = binary.LittleEndian.AppendUint16(data, tid.Offset)
+	c.rec.Data(append(data, keysUpdated, clearedFlag(page)))
+	return c.add()
+}
+
+// clearedFlag says that a page is not all-visible any more, if it was.
+func clearedFlag(page bufpage.Page) uint8 {
+	if page.Flags()&pageAllVisible != 0 {
+		return allVisibleOld
+	}
+	return 0
+}
+
+// update gives our row its new version, on the same page (heap_update).
+func (c *roleChange) update() (at bufpage.TID, err error) {
+	own := c.own.tid
+	page, err := c.page(c.rel.Locator, own.Block)
+	if err != nil {
+		return at, err
+	}
+	t := c.own.tuple
+	if page.HeapFreeSpace() < (len(t)+maxAlign-1)&^(maxAlign-1) {
+		return at, fmt.Errorf("%w: block %d has no room", errSegmentRows, own.Block)
+	}
+	t.Data()[segmentRoleAt], t.Data()[preferredRoleAt] = 'p', 'p'
+	t.SetInfomask(t.Infomask()&keptInfomask | newRowInfomask)
+	t.SetInfomask2(t.Infomask2() & keptInfomask2)
+	at = bufpage.TID{Block: own.Block, Offset: uint16(page.MaxOffset() + 1)}
+
+	c.rec.Begin(rmgr.Heap, rmgr.InfoHeapUpdate, c.xid)
+	c.rec.Block(0, c.rel.Locator, xlog.MainFork, own.Block, 0)
+	head := binary.LittleEndian.AppendUint16(nil, t.Infomask2())
+	head = append(binary.LittleEndian.AppendUint16(head, t.Infomask()), byte(t.Hoff()))
+	c.rec.BlockData(0, head)
+	c.rec.BlockData(0, t[bufpage.HeapHeaderSize:])
+	data := binary.LittleEndian.AppendUint32(nil, c.xid)
+	data = append(binary.LittleEndian.AppendUint16(data, own.Offset), keysUpdated, clearedFlag(page))
+	data = binary.LittleEndian.AppendUint32(data, 0)
+	c.rec.Data(binary.LittleEndian.AppendUint16(data, at.Offset))
+	return at, c.add()
+}
+
+// commit ends the transaction (xl_xact_commit): the time, the tablespace that goes with it, and in Cloudberry always xinfo.
+func (c *roleChange) commit() error {
+	c.rec.Begin(rmgr.Transaction, rmgr.InfoXactCommit, c.xid)
+	const since2000 = 946684800 * 1000000
+	c.rec.Data(binary.LittleEndian.AppendUint64(nil, uint64(time.Now().UnixMicro()-since2000)))
+	c.rec.Data(make([]byte, 8))
+	if !c.r.DataDir().Dialect.XactHasInfoBit() {
+		c.rec.Data(make([]byte, 4))
+	}
+	return c.add()
+}
