@@ -94,8 +94,11 @@ const (
 // insertEntry adds an entry for our row, which is at tid now (_bt_insertonpg in src/backend/access/nbtree/nbtinsert.c).
 func (c *roleChange) insertEntry(index segmentIndex, tid bufpage.TID) error {
 	meta, err := c.r.Store().Read(index.locator, xlog.MainFork, 0)
-	if err != nil || meta == nil {
-		return fmt.Errorf("%w: index %s: %w", errSegmentRows, index.locator, err)
+	if err != nil {
+		return err
+	}
+	if meta == nil {
+		return fmt.Errorf("%w: index %s is empty", errSegmentRows, index.locator)
 	}
 	root := binary.LittleEndian.Uint32(meta.Page[btreeRootAt:])
 	page, err := c.page(index.locator, root)
