@@ -90,7 +90,9 @@ func (s *Standby) takeOver(ctx context.Context) error {
 	t, began := s.takeover, time.Now()
 	s.setState(StateActivating)
 	s.events(TakingOver{})
-	if t.result, t.err = s.promote(ctx); t.err != nil {
+	if t.result, t.err = s.promote(ctx); ended(ctx, t.err) {
+		return nil // it stays a standby
+	} else if t.err != nil {
 		return t.err
 	}
 	s.activated(t.result, began)
@@ -168,12 +170,11 @@ func (a *applier) promote(ctx context.Context) (redo.Promotion, error) {
 	a.log.finish()
 	a.gate.Hurry()
 	close(a.order)
-	select {
-	case <-a.ended:
-	case <-ctx.Done():
-		return redo.Promotion{}, context.Cause(ctx)
+	<-a.ended // soon after the end of ctx, but for a promotion that has begun
+	if err := a.stopped().err; err != nil || a.promotion.NewTimeline != 0 {
+		return a.promotion, err
 	}
-	return a.promotion, a.stopped().err
+	return a.promotion, context.Cause(ctx)
 }
 
 // endOfLog is the answer of wait when no more of the log comes.

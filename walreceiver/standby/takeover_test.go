@@ -329,6 +329,9 @@ func TestTakeoverFails(t *testing.T) {
 	require.Equal(t, standby.StateFailed, st.State)
 	require.Nil(t, st.Activation)
 
-	s, _ = start(t, standby.Config{Dir: snap.Dir}) // nothing is lost
+	s, end = start(t, standby.Config{Dir: snap.Dir}) // nothing is lost
 	waitState(t, s, "streaming", "")
+	require.NoError(t, end())
+	_, err = s.Activate(t.Context())
+	require.ErrorIs(t, err, standby.ErrNotRunning)
 }
