@@ -221,6 +221,14 @@ func (c *catalogStory) work(ctx context.Context) (rounds int) {
 func (c *catalogStory) verify(t *testing.T, s *standby.Standby, databases ...string) {
 	t.Helper()
 	answers(t, s, c.primary, databases...)
+	require.NoError(t, s.Catalog(t.Context(), func(cat *catalog.Catalog) error {
+		db, err := cat.Database("app")
+		require.NoError(t, err)
+		elsewhere, err := db.Relation("public.elsewhere")
+		require.NoError(t, err)
+		require.ErrorIs(t, elsewhere.Scan(func(*catalog.Row) error { return nil }), catalog.ErrNoFile)
+		return nil
+	}))
 	c.settle(t, s)
 }
 
