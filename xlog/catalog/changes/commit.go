@@ -81,7 +81,7 @@ func (f *Feed) transaction(o *redo.Observed, xid uint32) *Transaction {
 // filesOf lists what must be looked at: the blocks that the transaction touched; all of a catalog that was written
 // anew since; and everything when the transaction began before the feed did.
 func (f *Feed) filesOf(fp *footprint, top uint32, end *rmgr.XactEnd) ([]touchedFile, error) {
-	if precedes(top, f.begin) {
+	if f.early && precedes(top, f.begin) {
 		return f.everything(end)
 	}
 	files := make([]touchedFile, 0, len(fp.files)+len(fp.moved))

@@ -31,6 +31,7 @@ type Feed struct {
 	cfg  Config
 
 	live  bool   // the directory is consistent: what pages say is true
+	early bool   // there may be transactions that began before the feed did
 	begin uint32 // the next transaction id when the feed began
 
 	catalogs *catalog.Catalog
@@ -78,7 +79,7 @@ func (f *Feed) After(o *redo.Observed) {
 // goLive begins when the directory is consistent.
 func (f *Feed) goLive() bool {
 	if _, f.live = f.redo.Consistent(); f.live {
-		f.begin = uint32(f.redo.Counters().NextXID)
+		f.early, f.begin = true, uint32(f.redo.Counters().NextXID)
 		f.renew()
 	}
 	return f.live
@@ -124,6 +125,7 @@ func (f *Feed) after(o *redo.Observed) error {
 		return f.mapped(o, p)
 	case *rmgr.RunningXacts:
 		f.touched.expire(p.OldestRunningXID)
+		f.early = f.early && precedes(p.OldestRunningXID, f.begin)
 	case *rmgr.DatabaseCreateFileCopy, *rmgr.DatabaseCreateWALLog, *rmgr.DatabaseDrop:
 		f.renew()
 		f.tables.forget()
