@@ -40,7 +40,7 @@ func (c *sqlColumn) value(row *catalog.Row) (pgsql.Value, error) {
 		if err != nil || null {
 			return nil, err
 		}
-		return pgsql.ParseText(text, c.oid)
+		return pgsql.CatalogText(text, c.oid)
 	}
 	raw, err := row.Value(c.at)
 	if err != nil || raw == nil {

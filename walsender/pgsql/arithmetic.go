@@ -106,7 +106,12 @@ func integerArithmetic(op byte, x, y Value, oid uint32) (Value, error) {
 	return l.Int64(), checkRange(l.Int64(), oid)
 }
 
-func outOfRange(oid uint32) error { return errorf(codeOutOfRange, "%s out of range", TypeName(oid)) }
+func outOfRange(oid uint32) error {
+	if classOf(oid) == classOID {
+		return errorf(codeOutOfRange, "OID out of range")
+	}
+	return errorf(codeOutOfRange, "%s out of range", TypeName(oid))
+}
 
 // checkRange says whether an integer fits its type.
 func checkRange(n int64, oid uint32) error {

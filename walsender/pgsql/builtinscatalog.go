@@ -28,8 +28,7 @@ func visibleIn(c namedCatalog) []builtin {
 		if row == nil {
 			return nil, nil
 		}
-		schema := x.schema(row[2])
-		return BoolValue(schema == "pg_catalog" || schema == "public"), nil
+		return BoolValue(x.visible(c.catalog, row)), nil
 	}
 	return []builtin{{args: []uint32{OID}, result: Bool, call: call, reads: []namedCatalog{c, namedCatalogs[RegNamespace]}}}
 }
@@ -73,7 +72,7 @@ var catalogFunctions = map[string][]builtin{
 		},
 	}},
 	"pg_table_is_visible": visible(RegClass), "pg_type_is_visible": visible(RegType),
-	"pg_function_is_visible": visible(RegProc), "pg_operator_is_visible": visible(RegOper),
+	"pg_function_is_visible": visible(RegProc), "pg_operator_is_visible": visibleIn(named("pg_operator", "opr")),
 	"pg_collation_is_visible": visible(RegCollation), "pg_ts_config_is_visible": visible(RegConfig),
 	"pg_ts_dict_is_visible": visible(RegDictionary),
 	"pg_opclass_is_visible": visibleIn(named("pg_opclass", "opc")), "pg_opfamily_is_visible": visibleIn(named("pg_opfamily", "opf")),

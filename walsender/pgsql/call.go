@@ -145,7 +145,7 @@ func (a *analyzer) reads(catalogs []namedCatalog) error {
 	if a.st.names == nil {
 		a.st.names = &names{lookups: map[string]*lookup{}}
 	}
-	return a.needCatalogs(0, catalogs...)
+	return a.needCatalogs(catalogs...)
 }
 
 // sessionCall is a call of a function that the session has.

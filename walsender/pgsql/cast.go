@@ -96,6 +96,10 @@ func (a *analyzer) castTo(t typed, oid uint32, size int) (typed, error) {
 		}
 	case from == classText:
 		f = func(v Value) (Value, error) { return ParseText(v.(string), oid) }
+	case from == classInt && to == classOID && t.oid != Int8: // the same 32 bits
+		f = func(v Value) (Value, error) { return v.(int64) & math.MaxUint32, nil }
+	case from == classOID && oid == Int4:
+		f = func(v Value) (Value, error) { return int64(int32(v.(int64))), nil }
 	default:
 		f = conversion(from, to, oid)
 	}

@@ -29,13 +29,10 @@ type namedCatalog struct {
 
 var namedCatalogs = map[uint32]namedCatalog{
 	RegProc:       {"pg_proc", []string{"oid", "proname", "pronamespace"}},
-	RegProcedure:  {"pg_proc", []string{"oid", "proname", "pronamespace", "proargtypes"}},
 	RegClass:      {"pg_class", []string{"oid", "relname", "relnamespace"}},
 	RegRole:       {"pg_authid", []string{"oid", "rolname"}},
 	RegType:       {"pg_type", []string{"oid", "typname", "typnamespace", "typelem", "typarray"}},
 	RegNamespace:  {"pg_namespace", []string{"oid", "nspname"}},
-	RegOper:       {"pg_operator", []string{"oid", "oprname", "oprnamespace"}},
-	RegOperator:   {"pg_operator", []string{"oid", "oprname", "oprnamespace"}},
 	RegCollation:  {"pg_collation", []string{"oid", "collname", "collnamespace"}},
 	RegConfig:     {"pg_ts_config", []string{"oid", "cfgname", "cfgnamespace"}},
 	RegDictionary: {"pg_ts_dict", []string{"oid", "dictname", "dictnamespace"}},
@@ -71,13 +68,16 @@ func (a *analyzer) needNames(oid uint32) error {
 	if a.st.names == nil {
 		a.st.names = &names{lookups: map[string]*lookup{}}
 	}
-	c := namedCatalogs[oid]
-	return a.needCatalogs(oid, c, namedCatalogs[RegNamespace])
+	c, ok := namedCatalogs[oid]
+	if !ok { // printed with the types of arguments
+		return errorf(codeUnsupported, "names of type %s are not supported by this server", TypeName(oid))
+	}
+	return a.needCatalogs(c, namedCatalogs[RegNamespace])
 }
 
-func (a *analyzer) needCatalogs(oid uint32, all ...namedCatalog) error {
+func (a *analyzer) needCatalogs(all ...namedCatalog) error {
 	for _, c := range all {
-		if a.st.names.lookups[c.catalog] != nil && oid != RegProcedure {
+		if a.st.names.lookups[c.catalog] != nil {
 			continue
 		}
 		l, err := a.lookup(c.catalog, c.columns...)
@@ -138,13 +138,31 @@ func (x *execution) name(oid int64, typ uint32) string {
 		return name
 	}
 	schema := x.schema(row[2])
-	if schema == "pg_catalog" && typ == RegProc && x.sameName(row[1].(string)) > 1 {
-		return "pg_catalog." + name
-	}
-	if schema == "pg_catalog" || schema == "public" {
+	hidden := typ == RegProc && x.sameName(row[1].(string)) > 1
+	if !hidden && x.visible(namedCatalogs[typ].catalog, row) {
 		return name
 	}
 	return quoteIdent(schema) + "." + name
+}
+
+// visible says whether what a row is about can be named without its schema: it is in pg_catalog, or in public and nothing of
+// that name is in pg_catalog.
+func (x *execution) visible(catalog string, row []Value) bool {
+	switch x.schema(row[2]) {
+	case "pg_catalog":
+		return true
+	case "public":
+	default:
+		return false
+	}
+	l := x.lookup(catalog)
+	for _, i := range x.find(l.use.number, l.positions[1], row[1]) {
+		other := l.pick(x.tables[l.use.number][i])
+		if x.schema(other[2]) == "pg_catalog" {
+			return false
+		}
+	}
+	return true
 }
 
 func (x *execution) schema(oid Value) string {
@@ -156,12 +174,14 @@ func (x *execution) schema(oid Value) string {
 	return row[1].(string)
 }
 
-// sameName is how many functions have a name.
+// sameName is how many functions of pg_catalog and public have a name.
 func (x *execution) sameName(name string) int {
 	if x.functionNames == nil {
 		x.functionNames = map[string]int{}
 		for _, row := range x.rows(x.lookup("pg_proc")) {
-			x.functionNames[row[1].(string)]++
+			if schema := x.schema(row[2]); schema == "pg_catalog" || schema == "public" {
+				x.functionNames[row[1].(string)]++
+			}
 		}
 	}
 	return x.functionNames[name]
@@ -204,7 +224,7 @@ func noSuchName(text string, typ uint32) *protocol.Error {
 		return errorf(codeUndefinedObject, "%s %q does not exist", strings.TrimPrefix(TypeName(typ), "reg"), text)
 	case RegNamespace:
 		return errorf(codeInvalidSchema, "schema %q does not exist", text)
-	case RegProc, RegProcedure:
+	case RegProc:
 		return errorf(codeUndefinedFunction, "function %q does not exist", text)
 	}
 	return errorf(codeUndefinedObject, "%q does not exist", text)

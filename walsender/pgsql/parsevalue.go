@@ -22,6 +22,14 @@ func ParseText(text string, oid uint32) (Value, error) {
 	return v, nil
 }
 
+// CatalogText is ParseText of what a catalog has, which is taken to be right: arrays may be of any form.
+func CatalogText(text string, oid uint32) (Value, error) {
+	if classOf(oid) == classArray {
+		return text, nil
+	}
+	return ParseText(text, oid)
+}
+
 func parseClass(text string, oid uint32) (Value, bool) {
 	trimmed := strings.TrimSpace(text)
 	switch classOf(oid) {

@@ -87,7 +87,7 @@ func (c *realCatalogs) all(t *Table) [][]Value {
 		for i, text := range texts {
 			if text != nil {
 				var err error
-				row[i], err = ParseText(string(text), t.Columns[i].Type)
+				row[i], err = CatalogText(string(text), t.Columns[i].Type)
 				require.NoError(c.t, err, t.Name+"."+t.Columns[i].Name)
 			}
 		}

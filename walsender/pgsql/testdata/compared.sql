@@ -94,6 +94,10 @@ SELECT oprname, oprcode, oprleft::regtype FROM pg_operator WHERE oid < 100 ORDER
 SELECT aggfnoid, aggkind, aggtransfn, agginitval FROM pg_aggregate ORDER BY aggfnoid::oid LIMIT 20;
 SELECT provolatile, proisstrict, prorettype::regtype, prosrc FROM pg_proc WHERE proname = 'now';
 SELECT t1.typname, t2.typname FROM pg_type t1 LEFT JOIN pg_type t2 ON t1.typarray = t2.oid WHERE t1.oid < 30 ORDER BY 1;
+SELECT count(*) FROM pg_class WHERE oid = -1 OR relpages = -5;
+SELECT count(*) FROM pg_class WHERE oid = 5000000000;
+SELECT (-1)::oid, '4294967295'::oid::int, 7::oid = 7::int8;
+SELECT DISTINCT prorettype::regtype FROM pg_proc WHERE proname LIKE 'pg_stat%' ORDER BY 1;
 SELECT nonsense FROM pg_class;
 SELECT c.nonsense FROM pg_class c;
 SELECT x.relname FROM pg_class c;
