@@ -106,7 +106,8 @@ func (a *activator) replayAndPromote(ctx context.Context, version int, received 
 func promoteConfig(r *redo.Redo, reason string) redo.PromoteConfig {
 	cfg := redo.PromoteConfig{Reason: reason}
 	if r.DataDir().Dialect.Flavour() != xlog.PostgreSQL {
-		cfg.Change = func(insert redo.Insert) error { return takeRole(r, insert) }
+		roles := newRoleChange(r)
+		cfg.Check, cfg.Change = roles.plan, roles.carryOut
 	}
 	return cfg
 }

@@ -16,6 +16,7 @@ import (
 // segmentIndex is an index of gp_segment_configuration: a unique btree, of a few entries on one page.
 type segmentIndex struct {
 	locator xlog.RelFileLocator
+	root    uint32 // block of the only page with entries
 	// key makes the entry's key of a row.
 	key func(*catalog.SegmentConfiguration) []byte
 }
@@ -89,25 +90,36 @@ const (
 	btreeRootAt   = 24 + 8 // of btm_root in the metapage, behind the page's header, magic and version
 	btreeLeafRoot = 0x03   // BTP_LEAF and BTP_ROOT
 	btreeFlagsAt  = 12     // in BTPageOpaqueData
+	maxEntry      = 16     // bytes of an entry
 )
 
-// insertEntry adds an entry for our row, which is at tid now (_bt_insertonpg in src/backend/access/nbtree/nbtinsert.c).
-func (c *roleChange) insertEntry(index segmentIndex, tid bufpage.TID) error {
-	meta, err := c.r.Store().Read(index.locator, xlog.MainFork, 0)
+// findRoot looks whether the index has one page only, with room for an entry.
+func (c *roleChange) findRoot(index *segmentIndex) error {
+	meta, err := c.read(index.locator, 0)
 	if err != nil {
 		return err
 	}
-	if meta == nil {
-		return fmt.Errorf("%w: index %s is empty", errSegmentRows, index.locator)
+	index.root = binary.LittleEndian.Uint32(meta[btreeRootAt:])
+	page, err := c.read(index.locator, index.root)
+	if err != nil {
+		return err
 	}
-	root := binary.LittleEndian.Uint32(meta.Page[btreeRootAt:])
-	page, err := c.page(index.locator, root)
+	flags := binary.LittleEndian.Uint16(page.Special()[btreeFlagsAt:])
+	if flags&btreeLeafRoot != btreeLeafRoot || page.FreeSpace() < maxEntry {
+		return fmt.Errorf("%w: index %s has more than one page", errSegmentRows, index.locator)
+	}
+	return nil
+}
+
+// insertEntry adds an entry for our row, which is at tid now (_bt_insertonpg in src/backend/access/nbtree/nbtinsert.c).
+func (c *roleChange) insertEntry(index segmentIndex, tid bufpage.TID) error {
+	page, err := c.page(index.locator, index.root)
 	if err != nil {
 		return err
 	}
 	c.own.PreferredRole = 'p'
 	key := index.key(&c.own.SegmentConfiguration)
-	entry := make(bufpage.IndexTuple, (indexHeader+len(key)+maxAlign-1)&^(maxAlign-1))
+	entry := make(bufpage.IndexTuple, aligned(indexHeader+len(key)))
 	entry.SetTID(tid)
 	entry.SetInfo(uint16(len(entry)))
 	copy(entry[indexHeader:], key)
@@ -116,7 +128,7 @@ func (c *roleChange) insertEntry(index segmentIndex, tid bufpage.TID) error {
 		return fmt.Errorf("%w: index %s: %w", errSegmentRows, index.locator, err)
 	}
 	c.rec.Begin(rmgr.Btree, rmgr.InfoBtreeInsertLeaf, c.xid)
-	c.rec.Block(0, index.locator, xlog.MainFork, root, 0)
+	c.rec.Block(0, index.locator, xlog.MainFork, index.root, 0)
 	c.rec.BlockData(0, entry)
 	c.rec.Data(binary.LittleEndian.AppendUint16(nil, offset))
 	return c.add()
@@ -125,10 +137,6 @@ func (c *roleChange) insertEntry(index segmentIndex, tid bufpage.TID) error {
 // entryPlace is where an entry goes on the only page of an index: behind those with smaller keys, and among equal ones in
 // order of their rows' places.
 func entryPlace(page bufpage.Page, entry bufpage.IndexTuple, keyLen int) (uint16, error) {
-	flags := binary.LittleEndian.Uint16(page.Special()[btreeFlagsAt:])
-	if flags&btreeLeafRoot != btreeLeafRoot || page.FreeSpace() < len(entry) {
-		return 0, fmt.Errorf("it has more than one page")
-	}
 	key := entry[indexHeader : indexHeader+keyLen]
 	at := page.MaxOffset() + 1
 	for off := page.MaxOffset(); off >= 1; off-- {

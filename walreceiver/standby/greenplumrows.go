@@ -3,6 +3,7 @@
 package standby
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type roleChange struct {
 
 	rel      *catalog.Relation
 	indexes  []segmentIndex
+	rows     int
 	old, own segmentRow
 }
 
@@ -37,31 +39,54 @@ type segmentRow struct {
 	tuple bufpage.HeapTuple // nil: there is no such row
 }
 
-// takeRole changes the rows, with a transaction of its own, unless they are as they should be.
-func takeRole(r *redo.Redo, insert redo.Insert) error {
-	c := &roleChange{r: r, insert: insert}
-	dbid, err := r.DataDir().DBID()
+// newRoleChange is for the end of r's recovery: plan is its Check, and carryOut its Change.
+func newRoleChange(r *redo.Redo) *roleChange { return &roleChange{r: r} }
+
+// look reads while nobody else does.
+func (c *roleChange) look(fn func() error) error { return c.r.View(context.Background(), fn) }
+
+// plan finds out what is to be changed, and whether it can be.
+func (c *roleChange) plan() error {
+	dbid, err := c.r.DataDir().DBID()
 	if err != nil {
 		return err
 	}
-	db, err := catalog.New(r.Store(), r.Transactions()).Database("")
-	if err != nil {
-		return err
-	}
-	if err := c.find(db, int16(dbid)); err != nil {
-		return err
-	}
-	switch {
-	case c.own.tuple == nil:
-		return fmt.Errorf("%w: it has no row for dbid %d", errSegmentRows, dbid)
-	case c.own.Role == 'p' && c.own.PreferredRole == 'p':
-		return nil
-	}
-	if c.indexes, err = segmentIndexes(db, c.rel); err != nil {
-		return err
-	}
-	return c.change()
+	return c.look(func() error {
+		db, err := catalog.New(c.r.Store(), c.r.Transactions()).Database("")
+		if err != nil {
+			return err
+		}
+		if err := c.find(db, int16(dbid)); err != nil {
+			return err
+		}
+		switch {
+		case c.rows == 0:
+			return nil // no coordinator's
+		case c.own.tuple == nil:
+			return fmt.Errorf("%w: it has no row for dbid %d", errSegmentRows, dbid)
+		}
+		c.indexes, err = segmentIndexes(db, c.rel)
+		return errors.Join(err, c.checkRoom())
+	})
 }
+
+// checkRoom looks whether the pages have room for what comes.
+func (c *roleChange) checkRoom() error {
+	page, err := c.read(c.rel.Locator, c.own.tid.Block)
+	if err == nil && page.HeapFreeSpace() < aligned(len(c.own.tuple)) {
+		err = fmt.Errorf("%w: block %d has no room", errSegmentRows, c.own.tid.Block)
+	}
+	for i := range c.indexes {
+		if err != nil {
+			break
+		}
+		err = c.findRoot(&c.indexes[i])
+	}
+	return err
+}
+
+// done tells whether the rows are as they should be: there are none, or an attempt before has changed them.
+func (c *roleChange) done() bool { return c.rows == 0 || c.own.Role == 'p' && c.own.PreferredRole == 'p' }
 
 // find looks for the old coordinator's row and for ours.
 func (c *roleChange) find(db *catalog.DB, dbid int16) (err error) {
@@ -74,6 +99,7 @@ func (c *roleChange) find(db *catalog.DB, dbid int16) (err error) {
 			return err
 		}
 		s.tuple = append(s.tuple, row.Tuple()...)
+		c.rows++
 		switch {
 		case s.DBID == dbid:
 			c.own = s
@@ -84,7 +110,11 @@ func (c *roleChange) find(db *catalog.DB, dbid int16) (err error) {
 	})
 }
 
-func (c *roleChange) change() error {
+// carryOut changes the rows with a transaction of its own.
+func (c *roleChange) carryOut(insert redo.Insert) error {
+	if c.insert = insert; c.done() {
+		return nil
+	}
 	if err := c.beginTransaction(); err != nil {
 		return err
 	}
@@ -128,21 +158,36 @@ func (c *roleChange) add() error {
 	return err
 }
 
-// page reads a page as it is now, and logs the whole of it before it is changed.
-func (c *roleChange) page(rel xlog.RelFileLocator, block uint32) (bufpage.Page, error) {
+// read reads a page, in look.
+func (c *roleChange) read(rel xlog.RelFileLocator, block uint32) (bufpage.Page, error) {
 	b, err := c.r.Store().Read(rel, xlog.MainFork, block)
-	if err == nil && b == nil {
-		err = fmt.Errorf("%w: block %d of %s is not there", errSegmentRows, block, rel)
+	if err != nil {
+		return nil, err
 	}
+	if b == nil {
+		return nil, fmt.Errorf("%w: block %d of %s is not there", errSegmentRows, block, rel)
+	}
+	return b.Page, nil
+}
+
+// page copies a page as it is now, and logs the whole of it before it is changed.
+func (c *roleChange) page(rel xlog.RelFileLocator, block uint32) (page bufpage.Page, err error) {
+	err = c.look(func() error {
+		p, err := c.read(rel, block)
+		page = append(page, p...)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	c.rec.Begin(rmgr.XLOG, rmgr.InfoFPI, 0)
 	c.rec.Block(0, rel, xlog.MainFork, block, 0)
-	c.rec.Image(0, b.Page, true)
-	page := append(bufpage.Page(nil), b.Page...)
+	c.rec.Image(0, page, true)
 	return page, c.add()
 }
+
+// aligned is a length on a page.
+func aligned(n int) int { return (n + maxAlign - 1) &^ (maxAlign - 1) }
 
 // Bits of tuples and of records about them (src/include/access/htup_details.h, heapam_xlog.h).
 const (
@@ -187,9 +232,6 @@ func (c *roleChange) update() (at bufpage.TID, err error) {
 		return at, err
 	}
 	t := c.own.tuple
-	if page.HeapFreeSpace() < (len(t)+maxAlign-1)&^(maxAlign-1) {
-		return at, fmt.Errorf("%w: block %d has no room", errSegmentRows, own.Block)
-	}
 	t.Data()[segmentRoleAt], t.Data()[preferredRoleAt] = 'p', 'p'
 	t.SetInfomask(t.Infomask()&keptInfomask | newRowInfomask)
 	t.SetInfomask2(t.Infomask2() & keptInfomask2)

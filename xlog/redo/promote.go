@@ -16,6 +16,8 @@ import (
 type PromoteConfig struct {
 	// Reason stands in the new timeline's history file, for people; empty: that there was no recovery target.
 	Reason string
+	// Check is called before anything is decided; its error ends the promotion. May be nil.
+	Check func() error
 	// Change is called when the new timeline has begun and nothing but the checkpoint is left to write. What it inserts is
 	// part of the promotion. May be nil.
 	Change func(insert Insert) error
@@ -48,7 +50,7 @@ func (r *Redo) Promote(cfg PromoteConfig) (Promotion, error) {
 }
 
 func (r *Redo) promote(cfg PromoteConfig) (Promotion, error) {
-	if err := r.prepareEnd(); err != nil {
+	if err := r.prepareEnd(cfg.Check); err != nil {
 		return Promotion{}, err
 	}
 	p := Promotion{OldTimeline: r.tli, Switch: r.end}
@@ -67,7 +69,7 @@ var ErrNotPromotable = errors.New("recovery cannot be ended here")
 
 // prepareEnd looks whether recovery may end, and writes all that replay has changed, which is most of the work, while
 // nothing is decided.
-func (r *Redo) prepareEnd() error {
+func (r *Redo) prepareEnd(check func() error) error {
 	switch {
 	case r.failed != nil:
 		return r.failed
@@ -76,6 +78,13 @@ func (r *Redo) prepareEnd() error {
 	case !r.prev.Valid():
 		return fmt.Errorf("%w: no record was replayed", ErrNotPromotable)
 	}
+	if err := r.flushForPromotion(); err != nil || check == nil {
+		return err
+	}
+	return check()
+}
+
+func (r *Redo) flushForPromotion() error {
 	r.between.Lock()
 	defer r.between.Unlock()
 	if err := r.enterArchiveRecovery(); err != nil {
