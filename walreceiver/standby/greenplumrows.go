@@ -86,7 +86,9 @@ func (c *roleChange) checkRoom() error {
 }
 
 // done tells whether the rows are as they should be: there are none, or an attempt before has changed them.
-func (c *roleChange) done() bool { return c.rows == 0 || c.own.Role == 'p' && c.own.PreferredRole == 'p' }
+func (c *roleChange) done() bool {
+	return c.rows == 0 || c.own.Role == 'p' && c.own.PreferredRole == 'p'
+}
 
 // find looks for the old coordinator's row and for ours.
 func (c *roleChange) find(db *catalog.DB, dbid int16) (err error) {
