@@ -34,7 +34,8 @@ type btree struct {
 	page   bufpage.Page // the one that is looked at
 }
 
-// lookup finds the TIDs of a key (_bt_search in src/backend/access/nbtree/nbtsearch.c). Some may be of tuples that are gone.
+// lookup finds the TIDs of a key (_bt_search in src/backend/access/nbtree/nbtsearch.c). Some may be of tuples that are
+// gone.
 func (c *Catalog) lookup(loc xlog.RelFileLocator, key uint32) ([]bufpage.TID, error) {
 	blocks, err := c.store.Blocks(loc, xlog.MainFork)
 	if err != nil {
@@ -140,7 +141,8 @@ func (b *btree) read(block uint32) error {
 	return nil
 }
 
-// moveRight goes on to the page that has the key when the one that was pointed to was split or is deleted (_bt_moveright).
+// moveRight goes on to the page that has the key when the one that was pointed to was split or is deleted
+// (_bt_moveright).
 func (b *btree) moveRight(key uint32) error {
 	for range b.blocks {
 		high := b.page.IndexTuple(1)

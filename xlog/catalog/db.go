@@ -20,6 +20,7 @@ type DB struct {
 	files      map[uint32]uint64 // of the mapped catalogs
 	classes    map[uint32]*RelationInfo
 	names      map[qualifiedName]uint32
+	users      bool // what initdb did not make is in classes, too
 	namespaces map[uint32]string
 	columns    map[uint32][]Column // of the catalogs, and of other relations that were asked for
 	output     *Output             // made when a text is asked for
@@ -72,11 +73,27 @@ func (db *DB) RelationIn(schema, name string) (*Relation, error) {
 		if n != schema {
 			continue
 		}
-		if oid, ok := db.names[qualifiedName{oid, name}]; ok {
-			return db.RelationByOID(oid)
+		info, err := db.named(oid, name)
+		if err != nil {
+			return nil, err
+		}
+		if info != nil {
+			return db.relation(info.OID)
 		}
 	}
 	return nil, fmt.Errorf("%w: %s.%s in database %s", ErrNoRelation, schema, name, db.Name)
+}
+
+// named finds a relation by its name; nil when there is none.
+func (db *DB) named(namespace uint32, name string) (*RelationInfo, error) {
+	oid, ok := db.names[qualifiedName{namespace, name}]
+	if !ok && !db.users {
+		if err := db.loadUsers(); err != nil {
+			return nil, err
+		}
+		oid = db.names[qualifiedName{namespace, name}]
+	}
+	return db.classes[oid], nil
 }
 
 // RelationByOID opens a relation by pg_class.oid.
@@ -87,9 +104,15 @@ func (db *DB) RelationByOID(oid uint32) (*Relation, error) {
 	return db.relation(oid)
 }
 
-// relation is RelationByOID when pg_class has been read.
+// relation is RelationByOID when the catalogs' rows of pg_class have been read. One row is read anew rather than all.
 func (db *DB) relation(oid uint32) (*Relation, error) {
 	info := db.classes[oid]
+	if info == nil && oid >= firstNormalObject && !db.users {
+		if err := db.loadClasses(func(o uint32) bool { return o == oid }); err != nil {
+			return nil, err
+		}
+		info = db.classes[oid]
+	}
 	if info == nil {
 		return nil, fmt.Errorf("%w: %d in database %s", ErrNoRelation, oid, db.Name)
 	}
@@ -105,6 +128,9 @@ func (db *DB) Relations() ([]RelationInfo, error) {
 	if err := db.load(); err != nil {
 		return nil, err
 	}
+	if err := db.loadUsers(); err != nil {
+		return nil, err
+	}
 	list := make([]RelationInfo, 0, len(db.classes))
 	for _, info := range db.classes {
 		list = append(list, *info)
@@ -112,12 +138,13 @@ func (db *DB) Relations() ([]RelationInfo, error) {
 	return list, nil
 }
 
-// load reads pg_class and pg_namespace, and the columns of the catalogs.
+// load reads pg_namespace, and what pg_class and pg_attribute have of what initdb made.
 func (db *DB) load() error {
 	if db.namespaces != nil {
 		return nil
 	}
-	if err := db.loadClasses(); err != nil {
+	db.classes, db.names, db.users = map[uint32]*RelationInfo{}, map[qualifiedName]uint32{}, false
+	if err := db.loadClasses(func(oid uint32) bool { return oid < firstNormalObject }); err != nil {
 		return err
 	}
 	if err := db.loadCatalogColumns(); err != nil {
@@ -126,13 +153,22 @@ func (db *DB) load() error {
 	return db.loadNamespaces()
 }
 
-func (db *DB) loadClasses() error {
+// loadUsers reads the rest of pg_class.
+func (db *DB) loadUsers() error {
+	if db.users {
+		return nil
+	}
+	err := db.loadClasses(func(oid uint32) bool { return oid >= firstNormalObject })
+	db.users = err == nil
+	return err
+}
+
+func (db *DB) loadClasses(which func(oid uint32) bool) error {
 	class, err := db.bootstrap(classRelation, "pg_class", db.cat.dialect.ClassColumns())
 	if err != nil {
 		return err
 	}
-	db.classes, db.names = map[uint32]*RelationInfo{}, map[qualifiedName]uint32{}
-	return class.Scan(func(row *Row) error {
+	return class.scan(matchOID(which), func(row *Row) error {
 		info := classOf(row)
 		if err := db.locate(&info, uint64(row.uint32("relfilenode"))); err != nil {
 			return err

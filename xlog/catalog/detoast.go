@@ -97,7 +97,10 @@ func (r *Relation) toastTuples(value uint32, fn func(*Row) error) error {
 		r.deform(row)
 		return fn(row)
 	}
-	index := r.db.classes[r.db.names[qualifiedName{r.Namespace, r.Name + "_index"}]]
+	index, err := r.db.named(r.Namespace, r.Name+"_index")
+	if err != nil {
+		return err
+	}
 	if index == nil || index.Locator.RelNumber == 0 {
 		return r.tuples(take)
 	}
