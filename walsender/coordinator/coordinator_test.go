@@ -191,12 +191,15 @@ func TestRefused(t *testing.T) {
 // filled, and the log goes over many segments.
 func TestReopen(t *testing.T) {
 	dir := newDir(t)
-	want, next := map[int16]byte{}, 1
-	for round := range 12 {
+	want, next, rounds := map[int16]byte{}, 1, 8
+	if testing.Short() {
+		rounds = 4
+	}
+	for round := range rounds {
 		c, err := Open(t.Context(), Config{Dir: dir, CheckpointBytes: 300_000, CacheBytes: 1})
 		require.NoError(t, err)
 		require.Equal(t, printed(want), segments(t, c), "round %d", round)
-		for range 5 {
+		for range 3 {
 			transact(t, c, func(tx *Tx) {
 				for range 60 {
 					require.NoError(t, tx.Insert(segment(next)))

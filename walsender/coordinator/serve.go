@@ -4,6 +4,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 
 	"github.com/walmirror/walmirror/walsender"
@@ -41,18 +42,11 @@ func (c *Coordinator) serve() error {
 		return err
 	}
 	c.source = &source{DirSource: dir, BackupDir: &walsender.BackupDir{Path: d.Path}, c: c}
-	names, err := syncrep.Parse(c.cfg.SynchronousStandbyNames)
-	if err != nil {
+	if c.sync, err = syncrep.New(syncrep.Config{Names: c.cfg.SynchronousStandbyNames}); err != nil {
 		return err
 	}
 	cfg := *c.cfg.Serve
-	cfg.Source = c.source
-	if !names.Empty() {
-		if c.sync, err = syncrep.New(syncrep.Config{Names: c.cfg.SynchronousStandbyNames}); err != nil {
-			return err
-		}
-		cfg.Sync = c.sync
-	}
+	cfg.Source, cfg.Sync = c.source, c.sync
 	if cfg.Slots == nil {
 		if c.slots, err = walsender.NewSlots(walsender.SlotsConfig{Dir: filepath.Join(d.Path, slotsDir)}); err != nil {
 			return err
@@ -87,6 +81,14 @@ func (c *Coordinator) stopServing() error {
 	}
 	c.stop()
 	return <-c.served
+}
+
+// SetSynchronousStandbyNames changes Config.SynchronousStandbyNames. With none, every commit goes on that waits.
+func (c *Coordinator) SetSynchronousStandbyNames(names string) error {
+	if c.sync == nil {
+		return errors.New("the coordinator serves no standbys")
+	}
+	return c.sync.SetNames(names)
 }
 
 // Server is the sender; nil without Config.Serve.
