@@ -86,8 +86,8 @@ func (r *Relation) fetch(p *toastPointer) ([]byte, error) {
 	return chunks.join()
 }
 
-// toastTuples calls fn for the rows of a value. They are visible to whom the pointer to them is (HeapTupleSatisfiesToast):
-// all are good but those of a transaction that was undone.
+// toastTuples calls fn for the rows of a value. They are visible to whom the pointer to them is
+// (HeapTupleSatisfiesToast): all are good but those of a transaction that was undone.
 func (r *Relation) toastTuples(value uint32, fn func(*Row) error) error {
 	match := matchOID(func(oid uint32) bool { return oid == value })
 	take := func(row *Row) error {

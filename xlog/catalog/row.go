@@ -41,8 +41,8 @@ func (row *Row) Stored(i int) []byte {
 	return row.stored[i]
 }
 
-// Value is column i, from 0; nil for a null. The bytes are those of Value: a varlena's are its payload, decompressed and
-// fetched. They are valid as long as the row.
+// Value is column i, from 0; nil for a null. The bytes are those of a Value: a varlena's are its payload, decompressed
+// and fetched. They are valid as long as the row.
 func (row *Row) Value(i int) ([]byte, error) {
 	switch {
 	case row.err != nil:

@@ -31,7 +31,8 @@ func (r *Relation) deform(row *Row) {
 
 // cutColumn finds a value that begins at data[at:] or, where that is not aligned, behind it.
 func cutColumn(data []byte, at int, t *TypeInfo) (begin, end int, err error) {
-	if t.Len != -1 || at < len(data) && data[at] == 0 { // a varlena with a short header is not aligned, and begins not with 0
+	// A varlena with a short header is not aligned, and does not begin with a zero.
+	if t.Len != -1 || at < len(data) && data[at] == 0 {
 		at = align(at, t.Alignment())
 	}
 	if at > len(data) {
