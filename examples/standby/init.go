@@ -38,12 +38,16 @@ keep its log until the standby has it, also while the standby is down.
 The primary needs a user with REPLICATION, a "host replication" line in its pg_hba.conf, and wal_level replica or
 logical. On Greenplum and Cloudberry give --gp-dbid; there is no slot there unless you name one.
 
+With --catalog-only the mirror has the catalogs of every database and no data: small, to be read and watched, and never
+to be activated. The user must be able to connect to every database.
+
 A data directory that is there already is never overwritten. After a takeover the former coordinator comes back with a
 new init from its successor: with --set-aside its old directory is kept under another name.`,
 		Example: `  standby init --primary 'host=db1 port=5432 user=replicator' -D /data/standby --port 5433
   standby init --primary postgresql://replicator@db1/ -D /data/standby --checkpoint spread --max-rate 50M
   standby init --primary 'host=cdw user=gpadmin' -D /data/standby --port 5433 --gp-dbid 8
-  standby init --primary 'host=db2 user=replicator' -D /data/coordinator --set-aside`,
+  standby init --primary 'host=db2 user=replicator' -D /data/coordinator --set-aside
+  standby init --primary 'host=db1 user=replicator' -D /data/catalogs --catalog-only --slot catalogs`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.parse(); err != nil {

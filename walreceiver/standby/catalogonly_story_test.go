@@ -394,7 +394,7 @@ func TestCatalogOnlyWaits(t *testing.T) {
 	snap := initStandby(t, primary, func(cfg *standby.InitConfig) { cfg.CatalogOnly = true })
 	require.Greater(t, time.Since(began), time.Second)
 	s, _ := start(t, standby.Config{Dir: snap.Dir})
-	answers(t, s, primary)
+	answers(t, s, primary, "postgres")
 	_, err = os.Stat(snap.Dir + "/backup_manifest")
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = standby.Activate(t.Context(), standby.ActivateConfig{Dir: snap.Dir, Force: true})
