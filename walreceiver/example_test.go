@@ -6,88 +6,112 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"log"
+	"net"
 	"os"
-	"os/signal"
+	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/walmirror/walmirror/walreceiver"
+	"github.com/walmirror/walmirror/walsender"
+	"github.com/walmirror/walmirror/walsender/coordinator"
 	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/catalog"
 )
 
-// store is a Sink of an embedder's own: one file for all of the log, and history files in memory.
-type store struct {
+// counting is a Sink that keeps nothing but positions: a place to begin for one of your own.
+type counting struct {
 	mu      sync.Mutex
-	file    *os.File
-	start   xlog.LSN // of the file's first byte
-	end     xlog.LSN
-	history map[xlog.TimelineID][]byte
+	written xlog.LSN
+	bytes   int
 }
 
-// Resume has nothing to go on from: the file is always begun anew.
-func (s *store) Resume() (xlog.TimelineID, xlog.LSN, bool) { return 0, 0, false }
+func (s *counting) Resume() (xlog.TimelineID, xlog.LSN, bool) { return 0, 0, false }
 
-func (s *store) Begin(_ xlog.TimelineID, lsn xlog.LSN) error {
+func (s *counting) Begin(_ xlog.TimelineID, lsn xlog.LSN) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.start == 0 || lsn < s.start {
-		s.start = lsn
-	}
-	s.end = lsn
+	s.written = lsn
 	return nil
 }
 
-func (s *store) Write(lsn xlog.LSN, p []byte) error {
-	if _, err := s.file.WriteAt(p, lsn.Sub(s.start)); err != nil {
-		return err
-	}
+func (s *counting) Write(lsn xlog.LSN, p []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.end = lsn.Add(len(p))
+	s.written, s.bytes = lsn.Add(len(p)), s.bytes+len(p)
 	return nil
 }
 
-// Sync takes the position before it syncs: what is written meanwhile is not covered.
-func (s *store) Sync() (xlog.LSN, error) {
+// Sync says what is safe. The primary believes it: commits go on, and log is removed.
+func (s *counting) Sync() (xlog.LSN, error) {
 	s.mu.Lock()
-	end := s.end
-	s.mu.Unlock()
-	return end, s.file.Sync()
+	defer s.mu.Unlock()
+	return s.written, nil
 }
 
-func (s *store) WriteHistory(tli xlog.TimelineID, content []byte) error {
-	s.history[tli] = append([]byte(nil), content...)
-	return nil
-}
+func (s *counting) WriteHistory(xlog.TimelineID, []byte) error  { return nil }
+func (s *counting) ReadHistory(xlog.TimelineID) ([]byte, error) { return nil, fs.ErrNotExist }
 
-func (s *store) ReadHistory(tli xlog.TimelineID) ([]byte, error) {
-	if content, ok := s.history[tli]; ok {
-		return content, nil
-	}
-	return nil, fs.ErrNotExist
-}
+// The log of a primary goes to a sink of one's own, here until a transaction is in it.
+func Example() {
+	ctx := context.Background()
+	primary, address, remove := startCoordinator(ctx)
+	defer remove()
+	before := primary.Position()
 
-// An embedder streams the log to a storage of its own. What its Sync returns is what the primary takes for durable.
-func ExampleSink() {
-	file, err := os.Create("all-of-the-log")
+	tx, err := primary.Begin(ctx)
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
+	if err := tx.Insert(catalog.ConfigurationHistory{Time: time.Now(), DBID: 1, Description: "hello"}); err != nil {
+		log.Print(err)
+	}
+	end, err := tx.Commit(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	sink := &counting{}
 	r, err := walreceiver.New(walreceiver.Config{
-		ConnString: "host=db1,db2 user=replicator target_session_attrs=primary",
-		Slot:       "store",
-		Sink:       &store{file: file, history: map[xlog.TimelineID][]byte{}},
-		OnEvent:    func(e walreceiver.Event) { fmt.Println(e) },
-		Verify:     &walreceiver.VerifyConfig{},
+		ConnString: "host=127.0.0.1 user=replicator sslmode=disable port=" + address,
+		Sink:       sink,
+		Start:      &walreceiver.Position{Timeline: 1, LSN: before},
+		StopAt:     end - 1,
 	})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	if err := r.Run(ctx); err != nil {
-		fmt.Println(err)
+		log.Fatal(err)
 	}
-	fmt.Println("durable up to", r.Status().FlushedLSN)
+	fmt.Println("all of the transaction is here:", sink.written >= end)
+	// Output: all of the transaction is here: true
+}
+
+// startCoordinator starts a primary on a port of its own.
+func startCoordinator(ctx context.Context) (_ *coordinator.Coordinator, port string, remove func()) {
+	parent, err := os.MkdirTemp("", "walmirror-example-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	dir := filepath.Join(parent, "coordinator")
+	if err := coordinator.Create(dir); err != nil {
+		log.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, err := coordinator.Open(ctx, coordinator.Config{
+		Dir: dir, Serve: &walsender.Config{Listeners: []net.Listener{listener}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, port, _ = net.SplitHostPort(listener.Addr().String())
+	return c, port, func() {
+		c.Close()
+		os.RemoveAll(parent)
+	}
 }
