@@ -88,15 +88,15 @@ var rules = map[string]rule{
 		others: strings.Join([]string{pgproto, pgconn, sync, sys}, " "),
 	},
 
-	// The programs stand above all; what is for tests only is still not theirs, but for the demonstration's primary.
+	// The programs stand above all; what is for tests only is still not theirs.
 	"examples/": {
 		ours: "protocol walsender walreceiver walreceiver/standby xlog xlog/bufpage xlog/rmgr xlog/redo xlog/pgdata" +
 			" xlog/waldir xlog/catalog xlog/catalog/changes xlog/vfs examples/",
 		others: anything,
 	},
 	"examples/standby": {
-		ours: "walsender walreceiver walreceiver/standby xlog xlog/catalog/changes xlog/pgdata xlog/redo xlog/vfs" +
-			" xlog/waldir protocol bench/pgserver examples/",
+		ours: "walsender walsender/coordinator walreceiver walreceiver/standby xlog xlog/catalog xlog/catalog/changes" +
+			" xlog/pgdata xlog/redo xlog/vfs xlog/waldir protocol examples/",
 		others: anything,
 	},
 	"bench/pgserver": {others: pgconn + " " + sys},

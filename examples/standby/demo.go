@@ -3,51 +3,49 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
-	"sync/atomic"
+	"slices"
+	"strconv"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/walmirror/walmirror/bench/pgserver"
 	"github.com/walmirror/walmirror/walreceiver/standby"
+	"github.com/walmirror/walmirror/walsender/coordinator"
+	"github.com/walmirror/walmirror/xlog/catalog"
 )
 
-const demoWriting = 2 * time.Second // how long the demonstration's client writes while the standby follows
+// How long the demonstration's client writes, before and after its commits wait for the standby.
+const (
+	demoBefore = time.Second
+	demoAfter  = 2 * time.Second
+)
 
-// demo is the demonstration: a temporary primary with a client that writes, a standby of it, and the primary's end.
+// demo is the demonstration: a coordinator with a client that writes, a standby of it, and the coordinator's end.
 type demo struct {
 	out     io.Writer
 	began   time.Time
-	primary *pgserver.Server
+	primary *demoPrimary
 	dir     string // of the standby
-	port    int    // of the standby
-	acked   atomic.Int64
 }
 
-// demonstrate shows init, run, status and activate on a temporary server and ends within seconds.
+// demonstrate shows what standbys are for, and ends within seconds. It needs no PostgreSQL.
 func demonstrate(ctx context.Context, out io.Writer) (err error) {
-	majors := pgserver.Majors()
-	if len(majors) == 0 {
-		return errors.New("the demonstration needs PostgreSQL 12 to 18 installed (Debian: apt-get install postgresql-15); " +
-			"without it, point the program at a running server: standby init --help")
-	}
-	d := demo{out: out, began: time.Now()}
-	d.primary, err = pgserver.New(ctx, pgserver.Options{Major: majors[len(majors)-1]})
+	parent, err := os.MkdirTemp("", "walmirror-demo-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.primary.Close()) }()
-	parent, err := d.primary.MakeDir("standby")
-	if err != nil {
+	defer func() { err = errors.Join(err, os.RemoveAll(parent)) }()
+	d := demo{out: out, began: time.Now(), dir: filepath.Join(parent, "standby")}
+	if d.primary, err = startDemoPrimary(ctx, filepath.Join(parent, "coordinator")); err != nil {
 		return err
 	}
-	d.dir, d.port = filepath.Join(parent, "data"), pgserver.FreePort()
-	d.say("a temporary PostgreSQL %d accepts connections on port %d", d.primary.Major, d.primary.Port)
+	defer d.primary.kill()
+	d.say("a coordinator in Go, process %d, serves its log on port %d; a client commits rows", d.primary.pid(), d.primary.port)
 	return d.play(ctx)
 }
 
@@ -55,108 +53,140 @@ func (d *demo) say(format string, args ...any) {
 	fmt.Fprintf(d.out, "%6.2f s  "+format+"\n", append([]any{time.Since(d.began).Seconds()}, args...)...)
 }
 
-func (d *demo) play(ctx context.Context) (err error) {
-	if _, err := d.primary.Query(ctx, "CREATE TABLE ledger (n bigint PRIMARY KEY)"); err != nil {
+func (d *demo) play(ctx context.Context) error {
+	if err := d.snapshot(ctx); err != nil {
 		return err
 	}
-	writing, stop := context.WithCancel(ctx)
-	defer stop()
-	written := make(chan error, 1)
-	go func() { written <- d.write(writing) }()
+	if err := d.follow(ctx); err != nil {
+		return err
+	}
+	if err := d.compare(ctx); err != nil {
+		return err
+	}
+	if err := d.goOn(ctx); err != nil {
+		return err
+	}
+	d.say("next: go run ./examples/standby init --primary 'host=HOST user=USER' -D DIR    (of a server of yours)")
+	return nil
+}
 
-	cfg := standby.InitConfig{Primary: d.primary.ConnString(), Port: d.port}
-	cfg.Backup.Dir, cfg.Backup.FastCheckpoint = d.dir, true
+// snapshot makes the standby while the client writes.
+func (d *demo) snapshot(ctx context.Context) error {
+	before := d.primary.committed()
+	cfg := standby.InitConfig{Primary: d.primary.conninfo()}
+	cfg.Backup.Dir = d.dir
 	snap, err := standby.Init(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	d.say("init: %d files, %s, while a client wrote; log from %s to %s", snap.Files, byteCount(snap.Bytes),
-		snap.Start.LSN, snap.End.LSN)
-	if err := d.follow(ctx); err != nil {
-		return err
-	}
-	if err := <-written; err != nil {
-		return err
-	}
-	if err := pgserver.Chown(d.dir); err != nil {
-		return err
-	}
-	a, err := standby.Activate(ctx, standby.ActivateConfig{Dir: d.dir, BinDir: d.primary.BinDir})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, pgserver.StopDirectory(d.dir, pgserver.Fast)) }()
-	d.say("activate: the standby accepts connections on port %d after %s, timeline %s from %s", a.Port,
-		a.Took.Round(time.Millisecond), a.NewTimeline, a.Switch)
-	return d.compare(ctx)
+	d.say("init: %d files, %s, while the client committed %d rows; log from %s to %s", snap.Files, byteCount(snap.Bytes),
+		d.primary.committed()-before, snap.Start.LSN, snap.End.LSN)
+	return nil
 }
 
-// write commits one row after the other until the primary is gone.
-func (d *demo) write(ctx context.Context) error {
-	conn, err := d.primary.Connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	for n := int64(1); ; n++ {
-		if _, err := conn.Exec(ctx, "INSERT INTO ledger VALUES ($1)", n); err != nil {
-			return nil // killed, as planned
-		}
-		d.acked.Store(n)
-	}
-}
-
-// follow runs the standby, makes the primary's commits wait for it, and kills the primary.
+// follow runs the standby until it has taken over.
 func (d *demo) follow(ctx context.Context) error {
 	s, err := standby.New(standby.Config{Dir: d.dir})
 	if err != nil {
 		return err
 	}
-	running, end := context.WithCancel(ctx)
-	defer end()
+	ctx, end := context.WithCancelCause(ctx)
 	done := make(chan error, 1)
-	go func() { done <- s.Run(running) }()
-	for _, sql := range []string{
-		"ALTER SYSTEM SET synchronous_standby_names = '" + standby.ApplicationName + "'",
-		"SELECT pg_reload_conf()",
-	} {
-		if _, err := d.primary.Query(ctx, sql); err != nil {
-			return err
-		}
-	}
-	d.say("run: the primary's commits now wait until the standby has them on disk")
-	select {
-	case <-time.After(demoWriting):
-	case err := <-done:
-		return err
-	}
-	st := s.Status()
-	d.say("status: %s, timeline %s, flushed %s, lag %d bytes, %d rows committed", st.State, st.Timeline, st.FlushedLSN,
-		st.LagBytes, d.acked.Load())
-	if err := d.primary.Kill(); err != nil {
-		return err
-	}
-	d.say("the primary was killed")
-	end()
-	return <-done
+	go func() {
+		err := s.Run(ctx)
+		end(err)
+		done <- err
+	}()
+	err = d.lose(ctx, s)
+	end(nil)
+	return errors.Join(err, <-done)
 }
 
-// compare asks the new coordinator for every row that the client saw committed.
-func (d *demo) compare(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres sslmode=disable", d.port))
+// lose shows how the standby follows, makes commits wait for it, kills the coordinator, and has the standby take over.
+func (d *demo) lose(ctx context.Context, s *standby.Standby) error {
+	view := newDemoView(d.out, d.began, d.primary, s)
+	if err := view.show(ctx, demoBefore); err != nil {
+		return err
+	}
+	if err := d.primary.order("wait"); err != nil {
+		return err
+	}
+	d.say("from now on a commit waits until the standby has it on disk")
+	if err := view.show(ctx, demoAfter); err != nil {
+		return err
+	}
+	d.primary.kill()
+	d.say("the coordinator was killed (SIGKILL) after it had acknowledged %d rows", d.primary.committed())
+	began := time.Now()
+	a, err := s.Activate(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx)
-	var there int64
-	acked := d.acked.Load()
-	if err := conn.QueryRow(ctx, "SELECT count(*) FROM ledger WHERE n <= $1", acked).Scan(&there); err != nil {
+	took := time.Since(began)
+	if _, err := view.line(ctx, true); err != nil {
 		return err
 	}
-	if there != acked {
-		return fmt.Errorf("%d rows were committed and %d are there", acked, there)
-	}
-	d.say("all %d rows that were committed are there", there)
-	d.say("next: standby init --primary 'host=... user=...' -D DIR")
+	d.say("the standby took over within %s: its timeline %s leaves timeline %s at %s", took.Round(time.Millisecond),
+		a.NewTimeline, a.OldTimeline, a.Switch)
 	return nil
+}
+
+// compare reads the standby's catalog back: every row that the client saw committed must be there.
+func (d *demo) compare(ctx context.Context) error {
+	var there map[int]bool
+	var segments []catalog.SegmentConfiguration
+	err := standby.ReadCatalog(ctx, d.dir, func(c *catalog.Catalog) (err error) {
+		if there, err = demoRows(c); err != nil {
+			return err
+		}
+		db, err := c.Database(coordinator.Database)
+		if err != nil {
+			return err
+		}
+		segments, err = catalog.Rows[catalog.SegmentConfiguration](db)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	acked := d.primary.committed()
+	for n := 1; n <= acked; n++ {
+		if !there[n] {
+			return fmt.Errorf("row %d was acknowledged and is not there", n)
+		}
+	}
+	d.say("its catalog has all %d rows that were acknowledged, and the cluster's configuration:", acked)
+	slices.SortFunc(segments, func(a, b catalog.SegmentConfiguration) int { return cmp.Compare(a.DBID, b.DBID) })
+	fmt.Fprintf(d.out, "          %4s %7s %4s %6s %5s  %s\n", "dbid", "content", "role", "status", "port", "hostname")
+	for _, s := range segments {
+		fmt.Fprintf(d.out, "          %4d %7d %4c %6c %5d  %s\n", s.DBID, s.Content, s.Role, s.Status, s.Port, s.Hostname)
+	}
+	return nil
+}
+
+// demoRows are the numbers in gp_configuration_history.
+func demoRows(c *catalog.Catalog) (map[int]bool, error) {
+	db, err := c.Database(coordinator.Database)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := catalog.Rows[catalog.ConfigurationHistory](db)
+	there := make(map[int]bool, len(rows))
+	for _, r := range rows {
+		if n, err := strconv.Atoi(r.Description); err == nil {
+			there[n] = true
+		}
+	}
+	return there, err
+}
+
+// goOn starts a coordinator on what the standby has become.
+func (d *demo) goOn(ctx context.Context) error {
+	c, err := coordinator.Open(ctx, coordinator.Config{Dir: d.dir})
+	if err != nil {
+		return err
+	}
+	err = demoCommit(ctx, c, d.primary.committed()+1)
+	d.say("a coordinator on the standby's directory commits the next row, at %s", c.Position())
+	return errors.Join(err, c.Close())
 }

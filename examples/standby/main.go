@@ -10,7 +10,7 @@
 //	standby activate -D /data/standby
 //	standby replay -D /data/copy --wal /archive
 //
-// Without a command it shows what standbys are for on a temporary server, if PostgreSQL is installed.
+// Without a command it shows within seconds what standbys are for, on a coordinator of its own.
 package main
 
 import (
@@ -105,7 +105,7 @@ func newRoot() *cobra.Command {
 		Long: `Keep a standby coordinator for PostgreSQL 12 to 18, Greenplum 7 or Cloudberry: take a snapshot of a running
 server, follow its write-ahead log, and bring the standby up as the new coordinator when the old one is lost.
 
-Without a command, a short demonstration on a temporary server, if PostgreSQL is installed.
+Without a command, a short demonstration with a coordinator of its own, which needs nothing else on the machine.
 
 ` + exitHelp,
 		Example: `  standby init --primary 'host=db1 user=replicator' -D /data/standby --port 5433
@@ -122,7 +122,7 @@ Without a command, a short demonstration on a temporary server, if PostgreSQL is
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newInit(), newRun(), newStatus(), newWatch(), newActivate(), newReplay())
+	root.AddCommand(newInit(), newRun(), newStatus(), newWatch(), newActivate(), newReplay(), newDemoCoordinator())
 	return root
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -68,13 +69,24 @@ func TestHelp(t *testing.T) {
 	require.Contains(t, stdout, "Exit codes:")
 }
 
-// TestDemonstration runs the program as the README's first lines do.
+// TestDemonstration runs the program as the README's first lines do, on a machine that has nothing else.
 func TestDemonstration(t *testing.T) {
-	pgserver.Require(t)
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	t.Setenv("HOME", filepath.Join(temp, "nowhere"))
+	t.Setenv("PATH", "")
+	began := time.Now()
 	code, stdout, stderr := call(t)
 	require.Equal(t, exitOK, code, stderr)
-	require.Regexp(t, `all \d+ rows that were committed are there`, stdout)
-	t.Log("\n" + stdout)
+	require.Regexp(t, `all \d\d+ rows that were acknowledged`, stdout)
+	require.Regexp(t, `writing .* streaming `, stdout)
+	require.Contains(t, stdout, "SIGKILL")
+	require.Contains(t, stdout, "go run ./examples/standby init")
+	require.NotContains(t, stdout, "\x1b", "no terminal")
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	t.Logf("after %s\n%s", time.Since(began), stdout)
 }
 
 // TestCommands goes through the commands' output and exit codes on a real server.
