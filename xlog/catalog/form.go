@@ -17,7 +17,7 @@ const maxColumnsOfTuple = 1664
 // has no transactions and no place yet: t_xmin, t_xmax and t_cid are zero, t_ctid is no tuple's.
 func Form(columns []Column, values []Value) (bufpage.HeapTuple, error) {
 	if len(values) != len(columns) || len(columns) > maxColumnsOfTuple {
-		return nil, fmt.Errorf("%w: %d values for %d columns", ErrValue, len(values), len(columns))
+		return nil, fmt.Errorf("%w: %d values for %d columns", ErrForm, len(values), len(columns))
 	}
 	f := former{hoff: bufpage.HeapHeaderSize}
 	for i := range values {
@@ -62,12 +62,12 @@ func (f *former) add(i int, t *TypeInfo, v *Value) error {
 		f.infomask |= bufpage.HasVarWidth
 		return f.varlena(t, v.Raw)
 	case t.Len == -2 && bytes.IndexByte(v.Raw, 0) >= 0:
-		return fmt.Errorf("%w: a string with a zero byte", ErrValue)
+		return fmt.Errorf("%w: a string with a zero byte", ErrForm)
 	case t.Len == -2:
 		f.infomask |= bufpage.HasVarWidth
 		f.tuple = append(append(f.tuple, v.Raw...), 0)
 	case len(v.Raw) != int(t.Len):
-		return fmt.Errorf("%w: %d bytes for a type of %d", ErrValue, len(v.Raw), t.Len)
+		return fmt.Errorf("%w: %d bytes for a type of %d", ErrForm, len(v.Raw), t.Len)
 	default:
 		f.pad(t.Alignment())
 		f.tuple = append(f.tuple, v.Raw...)
@@ -80,7 +80,7 @@ func (f *former) varlena(t *TypeInfo, raw []byte) error {
 	const short = 0x7F // VARATT_SHORT_MAX
 	switch {
 	case len(raw) > maxValue-varlenaHeader:
-		return fmt.Errorf("%w: of %d bytes", ErrValue, len(raw))
+		return fmt.Errorf("%w: of %d bytes", ErrForm, len(raw))
 	case t.Storage != 'p' && 1+len(raw) <= short:
 		f.tuple = appendHeader(f.tuple, t, len(raw), true)
 	default:

@@ -60,6 +60,6 @@ func TestFormRefuses(t *testing.T) {
 	column := []Column{{Type: TypeInfo{Len: 4, Align: 'i'}}}
 	for _, values := range [][]Value{{}, {{Raw: []byte{1}}}, {{Null: true}, {Null: true}}} {
 		_, err := Form(column, values)
-		require.ErrorIs(t, err, ErrValue)
+		require.ErrorIs(t, err, ErrForm)
 	}
 }

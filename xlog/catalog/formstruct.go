@@ -40,7 +40,7 @@ func (r *Relation) Form(src any) (bufpage.HeapTuple, error) {
 	}
 	for i := range values {
 		if values[i].Null && r.columns[i].NotNull && !r.columns[i].Dropped {
-			return nil, fmt.Errorf("%w: %s.%s must not be null", ErrValue, r.Name, r.columns[i].Name)
+			return nil, fmt.Errorf("%w: %s.%s must not be null", ErrForm, r.Name, r.columns[i].Name)
 		}
 	}
 	return Form(r.columns, values)
@@ -76,7 +76,7 @@ func (r *Relation) value(column int, v reflect.Value) (Value, error) {
 	}
 	n, ok := bitsOf(t, v)
 	if !ok {
-		return Value{}, fmt.Errorf("%w: a %s, %v, for type %d of %d bytes", ErrValue, v.Type(), v, t.OID, t.Len)
+		return Value{}, fmt.Errorf("%w: a %s, %v, for type %d of %d bytes", ErrForm, v.Type(), v, t.OID, t.Len)
 	}
 	return Value{Raw: little(n, t.Len)}, nil
 }
@@ -111,7 +111,7 @@ func bitsOf(t *TypeInfo, v reflect.Value) (n uint64, ok bool) {
 
 func timestampValue(t time.Time) (Value, error) {
 	if t.IsZero() || t.Year() < -4712 || t.Year() > 294276 {
-		return Value{}, fmt.Errorf("%w: no timestamp for %s", ErrValue, t)
+		return Value{}, fmt.Errorf("%w: no timestamp for %s", ErrForm, t)
 	}
 	return Value{Raw: little(uint64(toMicros(t)), 8)}, nil
 }

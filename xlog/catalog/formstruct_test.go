@@ -87,5 +87,5 @@ func refuseStructs(t *testing.T, db *catalog.DB) {
 	class, err := db.Relation("pg_class")
 	require.NoError(t, err)
 	_, err = class.Form(struct{ RelName string }{"others must not be null"})
-	require.ErrorIs(t, err, catalog.ErrValue)
+	require.ErrorIs(t, err, catalog.ErrForm)
 }

@@ -12,6 +12,9 @@ import (
 // ErrValue says that the bytes of a value make no sense for its type. It is an xlog.ErrCorrupt too.
 var ErrValue = fmt.Errorf("%w: value", xlog.ErrCorrupt)
 
+// ErrForm says that no tuple can be made of a value: it does not suit its column.
+var ErrForm = errors.New("the value does not suit the column")
+
 // ErrNoOutput says that the text of a type is not known here: an extension wrote its own output function in C.
 var ErrNoOutput = errors.New("no text output for this type")
 
