@@ -107,7 +107,8 @@ func (c *collector) block(file xlog.RelFileLocator, block uint32) error {
 	return nil
 }
 
-// keep copies a tuple, or its header and first OID. What pg_class says of catalogs has room at any rate: it is needed.
+// keep copies a tuple, or its header and first OID. What pg_class says of catalogs has room at any rate: it is
+// needed.
 func (c *collector) keep(v version) {
 	needed := c.class && firstOID(v.tuple) < firstNormalObject
 	if c.room -= len(v.tuple); c.room < 0 && !needed {

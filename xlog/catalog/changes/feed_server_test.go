@@ -32,24 +32,36 @@ type step struct {
 type recorder struct {
 	dumper
 	steps []step
-	last  map[string]*dump // of each database, as the last statement there left it
+	first *dump            // whole, of the database of the first statement
+	last  map[string]*dump // of the database of the last statement
 }
 
-// each runs a statement. Statements in other databases change nothing here but the shared catalogs, so that it
-// takes a new dump before it where the last was in another database.
+// each runs a statement, with a dump of its database before it, where that is not the one after the statement before,
+// and after it.
 func (r *recorder) each(database, sql string, run func()) {
 	before := r.last[database]
-	if before == nil || len(r.last) > 1 {
-		before = r.take(database)
+	if before == nil {
+		before = r.take(database, nil)
+	}
+	if r.first == nil {
+		r.first = before
 	}
 	if strings.Contains(sql, "DATABASE") {
 		r.disconnect(context.Background())
 	}
 	run()
-	after := r.take(database)
+	after := r.take(database, before)
 	r.last = map[string]*dump{database: after}
 	r.steps = append(r.steps, step{
 		database: database, sql: sql, begin: before.end, end: after.end, want: between(before, after),
+	})
+}
+
+// whole adds everything from the first statement on as a step, between dumps of all that there is.
+func (r *recorder) whole() {
+	database, after := r.steps[0].database, r.take(r.steps[0].database, nil)
+	r.steps = append(r.steps, step{
+		database: database, sql: "everything", begin: r.first.end, end: after.end, want: between(r.first, after),
 	})
 }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/walmirror/walmirror/xlog/redo"
 )
 
-// TestGreenplum replays what recorded coordinators of Greenplum 7 wrote: all that the feed has told is what lies between
-// the catalogs at the begin and at the end, which package catalog compares with what SQL printed there.
+// TestGreenplum replays what recorded coordinators of Greenplum 7 wrote: all that the feed has told is what lies
+// between the catalogs at the begin and at the end, which package catalog compares with what SQL printed there.
 func TestGreenplum(t *testing.T) {
 	root := pgreplay.Recorded(t)
 	for _, set := range []string{"gp7dev-matrixdb5", "gp7ga-layout-patched"} {

@@ -76,7 +76,7 @@ func (r *recorder) quiet() *dump {
 		const ask = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
 		return r.server.Value(r.t, ask) == "0"
 	}, 2*time.Minute, 20*time.Millisecond)
-	d := r.take("postgres")
+	d := r.take("postgres", nil)
 	r.autovacuum("on")
 	return d
 }

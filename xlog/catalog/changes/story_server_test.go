@@ -152,6 +152,7 @@ func TestFeed(t *testing.T) {
 			pgreplay.Online(t, s, dir)
 		}, func(*pgserver.Server) {
 			p.play(story)
+			p.whole()
 			p.close()
 		})
 		txs := follow(t, source, changes.Config{})
