@@ -43,7 +43,7 @@ func (f *Feed) collect(xids []uint32, files []touchedFile) (rows []rowChange, mo
 // rewritten lists the catalogs that have another file according to changed rows of pg_class.
 func (f *Feed) rewritten(rows []rowChange) (moved []touchedFile, err error) {
 	for _, row := range rows {
-		if row.old == nil || row.updated == nil || firstOID(row.updated.tuple) >= firstNormalObject {
+		if row.old == nil || row.updated == nil {
 			continue
 		}
 		id := catalogID{row.catalog.database, firstOID(row.updated.tuple)}

@@ -75,7 +75,7 @@ func (t *tables) load(database uint32) error {
 }
 
 func isCatalog(r *catalog.RelationInfo) bool {
-	return r.OID < firstNormalObject && r.Namespace == catalogNamespace && r.Kind == catalog.KindTable
+	return r.Namespace == catalogNamespace && r.Kind == catalog.KindTable
 }
 
 // reload looks the catalogs of a database up anew and gives those that have another file now.
