@@ -19,6 +19,9 @@ import (
 // TestGreenplum replays what recorded coordinators of Greenplum 7 wrote: all that the feed has told is what lies
 // between the catalogs at the begin and at the end, which package catalog compares with what SQL printed there.
 func TestGreenplum(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not with -short: see TestFeed")
+	}
 	root := pgreplay.Recorded(t)
 	for _, set := range []string{"gp7dev-matrixdb5", "gp7ga-layout-patched"} {
 		t.Run(set, func(t *testing.T) {
