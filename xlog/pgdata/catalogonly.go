@@ -23,7 +23,8 @@ keeps it current and reads it. No server can start here, and it can never be act
 `
 
 // ErrCatalogOnly says that something cannot be done with a directory that has no other relations than catalogs.
-var ErrCatalogOnly = errors.New("this directory mirrors the catalogs alone and has no data: it cannot be activated or copied")
+var ErrCatalogOnly = errors.New("this directory mirrors the catalogs alone and has no data: " +
+	"it cannot be activated or copied")
 
 // MarkCatalogOnly says, in the place of PG_VERSION, that a directory has no other relations than catalogs. See
 // DataDir.CatalogOnly.

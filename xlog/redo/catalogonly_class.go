@@ -17,8 +17,8 @@ import (
 // classRow is what a row of pg_class says of a relation's file, whether or not its transaction was committed. The columns
 // are the first of pg_class, and the same in all versions, but for the width of a file's number:
 //
-//	oid u32, relname 64, relnamespace u32, reltype u32, reloftype u32, relowner u32, relam u32, relfilenode u32, reltablespace u32
-//	                                                                                relfilenode u64 in Cloudberry
+//	oid u32, relname 64, relnamespace u32, reltype u32, reloftype u32, relowner u32, relam u32,
+//	relfilenode u32 (u64 in Cloudberry), reltablespace u32
 type classRow struct {
 	dir       databaseDir // of the database whose pg_class it is
 	oid       uint32

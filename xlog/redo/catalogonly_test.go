@@ -104,7 +104,8 @@ func compareOnly(t *testing.T, whole, only string, version int) {
 	require.NotZero(t, left)
 	require.NotZero(t, rewritten)
 	noticesMissing(t, only, version)
-	t.Logf("%d files of catalogs are equal, %d of them rewritten; %d files of other relations are not there", files, rewritten, left)
+	t.Logf("%d files of catalogs are equal, %d of them rewritten; %d files of other relations are not there", files,
+		rewritten, left)
 }
 
 // noticesMissing takes a catalog's file away: replay says so before anybody reads.
