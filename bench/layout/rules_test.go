@@ -31,7 +31,7 @@ func TestRules(t *testing.T) {
 		{"walreceiver/standby", module + "/bench/pgserver", false},
 		{"examples/receivewal", "github.com/spf13/cobra", true},
 		{"examples/receivewal", module + "/bench/pgserver", false},
-		{"examples/standby", module + "/bench/pgserver", true},
+		{"examples/standby", module + "/bench/pgserver", false},
 		{"bench/anything", module + "/protocol/protocoltest", true},
 	} {
 		r, ok := ruleFor(c.dir)
