@@ -27,12 +27,15 @@ func (c *distributedCommits) from(p *rmgr.CheckPoint, exact bool) {
 }
 
 // committed notes the record of a commit.
-func (c distributedCommits) committed(d *xlog.Dialect, p *rmgr.XactEnd) {
+func (c *distributedCommits) committed(d *xlog.Dialect, p *rmgr.XactEnd) {
+	if *c == nil {
+		*c = distributedCommits{}
+	}
 	var gid []byte
 	if d.XactDistributedTime() {
 		gid = p.Distributed.AppendGID(d, nil)
 	}
-	c[p.Distributed.ID] = gid
+	(*c)[p.Distributed.ID] = gid
 }
 
 // list is them as a checkpoint has them.

@@ -22,6 +22,9 @@ import (
 // crash does. Both leave the same pages. Only the free space maps may differ: they are not in the log, and their redo
 // depends on which pages had been written.
 func TestResume(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long: not with -short")
+	}
 	t.Parallel()
 	pgserver.Require(t, 15)
 	source := pgreplay.Record(t, walload.Options{Major: 15, Parts: walload.Replayable}, pgreplay.Cold)

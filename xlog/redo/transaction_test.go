@@ -21,6 +21,9 @@ import (
 // TestTransactions has transactions of all kinds, so many that they fill pages and files of what is known of them, some
 // of which go again. What redo leaves is what a standby leaves.
 func TestTransactions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long: not with -short")
+	}
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
 		source := pgreplay.RecordLoad(t, pgserver.Options{
 			Major: major, WALSegmentMB: 1, Settings: map[string]string{
