@@ -82,6 +82,7 @@ type Coordinator struct {
 	served chan error
 
 	turn    chan struct{} // held by the transaction that runs
+	gone    chan struct{} // closed by Abort
 	working sync.Mutex    // held while one of its methods, or another one, is at work on what follows
 	primary *redo.Primary
 	rec     xlog.RecordBuilder

@@ -32,7 +32,9 @@ func Open(ctx context.Context, cfg Config) (*Coordinator, error) {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = DefaultCacheBytes
 	}
-	c := &Coordinator{cfg: cfg, turn: make(chan struct{}, 1), tables: make(map[string]*catalog.Relation)}
+	c := &Coordinator{
+		cfg: cfg, turn: make(chan struct{}, 1), gone: make(chan struct{}), tables: make(map[string]*catalog.Relation),
+	}
 	c.life, c.end = context.WithCancel(context.Background())
 	if err := c.open(ctx); err != nil {
 		c.end()
@@ -150,7 +152,11 @@ func (c *Coordinator) cutLog(tli xlog.TimelineID, end xlog.LSN) error {
 // it all or are gone. Commits that wait for standbys do not any more.
 func (c *Coordinator) Close() error {
 	c.end()
-	c.turn <- struct{}{}
+	select {
+	case c.turn <- struct{}{}:
+	case <-c.gone:
+		return nil
+	}
 	defer func() { <-c.turn }()
 	c.working.Lock()
 	defer c.working.Unlock()
@@ -170,7 +176,7 @@ func (c *Coordinator) Close() error {
 	return errors.Join(err, c.stopServing(), c.release())
 }
 
-// Abort ends the coordinator as a crash would: nothing more is written.
+// Abort ends the coordinator as a crash would: nothing more is written. The transaction that runs is lost.
 func (c *Coordinator) Abort() error {
 	c.end()
 	c.working.Lock()
@@ -183,6 +189,7 @@ func (c *Coordinator) Abort() error {
 
 func (c *Coordinator) abort() error {
 	c.closed = true
+	close(c.gone)
 	if c.server != nil {
 		c.server.StopFast()
 	}

@@ -30,9 +30,13 @@ type Tx struct {
 func (c *Coordinator) Begin(ctx context.Context) (*Tx, error) {
 	select {
 	case c.turn <- struct{}{}:
+	case <-c.gone:
+		return nil, ErrClosed
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	c.working.Lock()
+	defer c.working.Unlock()
 	if err := c.usable(); err != nil {
 		<-c.turn
 		return nil, err
