@@ -6,26 +6,34 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net"
 	"os"
 	"path/filepath"
 
+	"github.com/walmirror/walmirror/walsender"
 	"github.com/walmirror/walmirror/walsender/coordinator"
 	"github.com/walmirror/walmirror/xlog/catalog"
 )
 
-// A primary without PostgreSQL, which keeps its rows over a crash.
+// A primary that standbys can attach to with pg_basebackup, and a row that they will have.
 func Example() {
-	ctx := context.Background()
-	parent, err := os.MkdirTemp("", "walmirror-example-")
+	parent, err := os.MkdirTemp("", "coordinator-")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(parent)
-	dir := filepath.Join(parent, "coordinator")
+	dir := filepath.Join(parent, "data")
 	if err := coordinator.Create(dir); err != nil {
 		log.Fatal(err)
 	}
-	c, err := coordinator.Open(ctx, coordinator.Config{Dir: dir})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	c, err := coordinator.Open(ctx, coordinator.Config{
+		Dir: dir, Serve: &walsender.Config{Listeners: []net.Listener{listener}},
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -43,21 +51,14 @@ func Example() {
 	if _, err := tx.Commit(ctx); err != nil {
 		log.Fatal(err)
 	}
-	if err := c.Abort(); err != nil { // as if the process had been killed
-		log.Fatal(err)
-	}
-
-	if c, err = coordinator.Open(ctx, coordinator.Config{Dir: dir}); err != nil {
-		log.Fatal(err)
-	}
 	err = c.View(ctx, func(cat *catalog.Catalog) error {
 		db, err := cat.Database(coordinator.Database)
 		if err != nil {
 			return err
 		}
-		segments, err := catalog.Rows[catalog.SegmentConfiguration](db)
-		for _, s := range segments {
-			fmt.Printf("dbid %d, role %c, %s:%d\n", s.DBID, s.Role, s.Hostname, s.Port)
+		rows, err := catalog.Rows[catalog.SegmentConfiguration](db)
+		for _, s := range rows {
+			fmt.Printf("dbid %d on %s:%d\n", s.DBID, s.Hostname, s.Port)
 		}
 		return err
 	})
@@ -67,5 +68,5 @@ func Example() {
 	if err := c.Close(); err != nil {
 		log.Fatal(err)
 	}
-	// Output: dbid 1, role p, cdw:5432
+	// Output: dbid 1 on cdw:5432
 }

@@ -26,8 +26,7 @@ import (
 
 var update = flag.Bool("update", false, "make snapshot.tar.zst anew with PostgreSQL 15")
 
-// snapshotVersion is what the server says of itself that the snapshot is made by. When it is another one than before,
-// ServerVersion and ServerVersionText are changed by hand.
+// snapshotTables are the tables that can be changed, as Greenplum 7 has them, but without indexes.
 const snapshotTables = `
 SET allow_system_table_mods = on;
 CREATE TABLE pg_catalog.gp_segment_configuration (
