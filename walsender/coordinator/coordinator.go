@@ -18,15 +18,15 @@
 //	           |
 //	           +------> redo -> pages
 //
-// What a transaction does becomes records. Package redo applies each to the pages at once, as it does in a standby and in the
-// recovery after a crash, so that there is no second way in which pages change. The directory is one of PostgreSQL 15 at
-// every moment: after Close a server starts on it, and after a crash it recovers it.
+// What a transaction does becomes records. Package redo applies each to the pages at once, as it does in a standby and in
+// the recovery after a crash, so that there is no second way in which pages change. The directory is one of PostgreSQL 15
+// at every moment: after Close a server starts on it, and after a crash it recovers it.
 //
 // # What it can and cannot do
 //
-// There are the tables SegmentConfiguration and ConfigurationHistory, and whatever else a PostgreSQL 15 made in the directory:
-// tables can be changed that have no index, and rows of them that need no TOAST. One transaction writes at a time. Nothing is
-// vacuumed: rows that were replaced stay until a server runs on the directory, or on that of a standby.
+// There are the tables SegmentConfiguration and ConfigurationHistory, and whatever else a PostgreSQL 15 made in the
+// directory: tables can be changed that have no index, and rows of them that need no TOAST. One transaction writes at a
+// time. Nothing is vacuumed: rows that were replaced stay until a server runs on the directory, or on that of a standby.
 package coordinator
 
 import (

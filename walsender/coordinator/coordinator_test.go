@@ -230,7 +230,10 @@ func TestReopen(t *testing.T) {
 		}
 		require.NoError(t, c.Abort())
 	}
-	t.Logf("%d rows", len(want))
+	segments, err := filepath.Glob(filepath.Join(dir, "pg_wal", "0000*"))
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(segments), 3, "checkpoints remove log")
+	t.Logf("%d rows, %d segments of the log", len(want), len(segments))
 }
 
 func printed(rows map[int16]byte) string {

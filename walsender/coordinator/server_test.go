@@ -104,12 +104,13 @@ func check(t *testing.T, s *pgserver.Server) {
 	require.Contains(t, string(out), "Bad checksums:  0")
 }
 
-// waldump reads the log with pg_waldump, from the first segment that is there to its end.
+// waldump reads the log with pg_waldump, from the last checkpoint to its end.
 func waldump(t *testing.T, dir string) {
 	data, err := pgdata.Open(vfs.OS, dir)
 	require.NoError(t, err)
 	require.NoError(t, pgserver.Chown(dir))
-	cmd := pgserver.Command(t.Context(), 15, "pg_waldump", "-p", data.WALPath(), "-s", data.Control.CheckPointCopy.Redo.String())
+	redo := data.Control.CheckPointCopy.Redo
+	cmd := pgserver.Command(t.Context(), 15, "pg_waldump", "-p", data.WALPath(), "-s", redo.String())
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()

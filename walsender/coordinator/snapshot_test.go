@@ -93,7 +93,9 @@ func pack(t *testing.T, dir string) []byte {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
 	add := func(name string, content []byte) {
-		head := &tar.Header{Name: name, Mode: 0o600, Size: int64(len(content)), Typeflag: tar.TypeReg, ModTime: time.Unix(control.Time, 0)}
+		head := &tar.Header{
+			Name: name, Mode: 0o600, Size: int64(len(content)), Typeflag: tar.TypeReg, ModTime: time.Unix(control.Time, 0),
+		}
 		require.NoError(t, w.WriteHeader(head))
 		_, err := w.Write(content)
 		require.NoError(t, err)
