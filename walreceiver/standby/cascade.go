@@ -49,6 +49,7 @@ func newCascade(cfg walsender.Config, data *pgdata.DataDir, a *applier, server s
 	c := &cascade{
 		BackupDir: &walsender.BackupDir{Path: data.Path}, cfg: cfg, applier: a, known: make(chan struct{}),
 	}
+	c.BackupDir.FullPageWritesOff = c.fullPageWritesOff
 	c.id = walsender.Identity{
 		SystemID: data.SystemID, SegmentSize: data.SegmentSize, Dialect: data.Dialect, Flavour: data.Dialect.Flavour(),
 		DataDirectoryMode: vfs.DirMode,

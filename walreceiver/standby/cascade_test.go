@@ -192,7 +192,7 @@ func testCascade(t *testing.T, major int, primary *pgserver.Server) {
 	require.NoError(t, end())
 	load(t, primary, 2000)
 	sender = serving(t, address)
-	ours, _ = start(t, standby.Config{Dir: snap.Dir, Serve: sender})
+	start(t, standby.Config{Dir: snap.Dir, Serve: sender})
 	requireSameData(t, real, primary)
 	require.Equal(t, "t", real.Value(t, "SELECT pg_is_in_recovery()"))
 	require.Equal(t, fmt.Sprint(2), real.Value(t, "SELECT received_tli FROM pg_stat_wal_receiver"))

@@ -47,7 +47,6 @@ type expr struct {
 	operand   *expr // of CASE
 	otherwise *expr // of CASE
 
-	not  bool // of IN
 	all  bool
 	call *callDetails // of aggregates; nil: nothing special
 }

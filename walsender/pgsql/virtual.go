@@ -20,7 +20,9 @@ const (
 
 func (c *connection) createModules() error {
 	return errors.Join(
+		//lint:ignore SA1019 the method that takes its place needs Go 1.27
 		sqlite3.CreateModule(c.db, "pgrows", nil, c.module(shownColumns, 1, false)),
+		//lint:ignore SA1019 the same
 		sqlite3.CreateModule(c.db, "pgmade", nil, c.module(madeColumns, 1+madeArgs, true)),
 	)
 }

@@ -161,7 +161,7 @@ func FuzzPage(f *testing.F) {
 		err := row.page(page, 7, func(row *Row) error {
 			r.deform(row)
 			valuesOf(row, len(page))
-			lockedOnly(row.tuple.Infomask())
+			_ = lockedOnly(row.tuple.Infomask())
 			return nil
 		})
 		if err != nil {
