@@ -110,12 +110,19 @@ func waldump(t *testing.T, dir string) {
 	require.NoError(t, err)
 	require.NoError(t, pgserver.Chown(dir))
 	redo := data.Control.CheckPointCopy.Redo
+	segments, err := filepath.Glob(filepath.Join(data.WALPath(), "0000*"))
+	require.NoError(t, err)
+	for _, name := range segments { // pg_waldump would take the segments' size from one that has no content yet
+		if content, err := os.ReadFile(name); err == nil && content[0] == 0 {
+			require.NoError(t, os.Remove(name))
+		}
+	}
 	cmd := pgserver.Command(t.Context(), 15, "pg_waldump", "-p", data.WALPath(), "-s", redo.String())
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()
 	require.Error(t, err, "it complains about the end")
-	require.Regexp(t, "invalid record length at .*wanted 24, got 0", said.String())
+	require.Regexp(t, "invalid record length at .*wanted 24, got 0|could not find file", said.String())
 	require.Contains(t, string(out), "RUNNING_XACTS")
 	t.Logf("%d records", strings.Count(string(out), "\n"))
 }
