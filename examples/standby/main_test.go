@@ -106,7 +106,7 @@ func TestCommands(t *testing.T) {
 
 	code, _, stderr = call(t, "init", "--primary", primary.ConnString(), "-D", dir)
 	require.Equal(t, exitFailure, code)
-	require.Contains(t, stderr, "not empty")
+	require.Contains(t, stderr, "nothing was changed")
 
 	code, stdout, _ = call(t, "status", "-D", dir)
 	require.Equal(t, exitNotRunning, code)
