@@ -136,8 +136,8 @@ func parseRate(s string) (int, error) {
 }
 
 func takeSnapshot(cmd *cobra.Command, f initFlags) error {
-	progress := newProgress(cmd.ErrOrStderr(), f.quiet)
-	f.cfg.Backup.Progress = progress.update
+	progress := newProgress(cmd.ErrOrStderr(), "snapshot", f.quiet)
+	f.cfg.Backup.Progress = func(b walreceiver.BackupProgress) { progress.update(b.Done, b.Total) }
 	f.cfg.Backup.OnEvent = progress.event
 	began := time.Now()
 	snap, err := standby.Init(cmd.Context(), f.cfg)

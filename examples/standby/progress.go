@@ -14,9 +14,11 @@ import (
 	"github.com/walmirror/walmirror/walreceiver"
 )
 
-// progress shows how far a snapshot is: a bar on a terminal, a line now and then otherwise.
+// progress shows how far a long work is, in bytes: a bar with rate and time left on a terminal, a line now and then
+// otherwise.
 type progress struct {
 	w     io.Writer
+	what  string
 	quiet bool
 	bar   *progressbar.ProgressBar // nil when w is no terminal
 	last  time.Time
@@ -24,27 +26,50 @@ type progress struct {
 
 const progressLine = 5 * time.Second // between lines where there is no bar
 
-func newProgress(w io.Writer, quiet bool) *progress {
-	p := &progress{w: w, quiet: quiet, last: time.Now()}
+func newProgress(w io.Writer, what string, quiet bool) *progress {
+	p := &progress{w: w, what: what, quiet: quiet, last: time.Now()}
 	if f, ok := w.(*os.File); ok && !quiet && term.IsTerminal(int(f.Fd())) {
 		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true),
-			progressbar.OptionSetDescription("snapshot"), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetDescription(what), progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
 	}
 	return p
 }
 
-func (p *progress) update(b walreceiver.BackupProgress) {
+func (p *progress) update(done, total int64) {
 	if p.bar != nil {
-		p.bar.ChangeMax64(b.Total)
-		_ = p.bar.Set64(b.Done)
+		p.bar.ChangeMax64(max(total, 1))
+		_ = p.bar.Set64(min(done, max(total, 1)))
 		return
 	}
 	if p.quiet || time.Since(p.last) < progressLine {
 		return
 	}
 	p.last = time.Now()
-	fmt.Fprintf(p.w, "snapshot: %s of %s (%d%%)\n", byteCount(b.Done), byteCount(b.Total), 100*b.Done/max(b.Total, 1))
+	fmt.Fprintf(p.w, "%s: %s of %s (%d%%)\n", p.what, byteCount(done), byteCount(total), 100*done/max(total, 1))
+}
+
+// poll updates until stop is called, which waits for the last update.
+func (p *progress) poll(measure func() (done, total int64)) (stop func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-end:
+				p.finish()
+				return
+			case <-tick.C:
+				p.update(measure())
+			}
+		}
+	}()
+	return func() {
+		close(end)
+		<-ended
+	}
 }
 
 func (p *progress) event(e walreceiver.Event) {
@@ -58,7 +83,7 @@ func (p *progress) event(e walreceiver.Event) {
 	if p.bar != nil {
 		_ = p.bar.Clear()
 	}
-	fmt.Fprintln(p.w, "snapshot:", e)
+	fmt.Fprintln(p.w, p.what+":", e)
 }
 
 func (p *progress) finish() {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,7 @@ type replayOptions struct {
 	target   targetFlags
 	changes  changesFile
 	json     bool
+	quiet    bool
 }
 
 // replayResult is what replay prints.
@@ -61,6 +63,7 @@ end or to a target, without a connection. Afterwards the directory is as that of
 	o.target.add(fl)
 	o.changes.add(fl)
 	fl.BoolVar(&o.json, "json", false, "print the result as JSON")
+	fl.BoolVarP(&o.quiet, "quiet", "q", false, "show no progress")
 	return cmd
 }
 
@@ -106,7 +109,7 @@ func (o *replayOptions) replay(cmd *cobra.Command, target redo.Target) (res repl
 		return res, errors.Join(err, r.Close())
 	}
 	defer func() { err = errors.Join(err, o.changes.close()) }()
-	if err := apply(cmd, r, target, &res); err != nil {
+	if err := o.apply(cmd, r, target, &res); err != nil {
 		return res, errors.Join(err, r.Close())
 	}
 	return res, nil
@@ -129,10 +132,30 @@ func (o *replayOptions) watch(r *redo.Redo) error {
 	return err
 }
 
+// logEnd is the end of the newest segment that there is: the log ends there or before.
+func (o *replayOptions) logEnd(data *pgdata.DataDir) (end xlog.LSN) {
+	for _, dir := range []string{o.wal, data.WALPath()} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue // it is only to show how far replay is
+		}
+		for _, e := range entries {
+			if _, n, err := data.SegmentSize.ParseName(e.Name()); err == nil {
+				end = max(end, data.SegmentSize.Start(n+1))
+			}
+		}
+	}
+	return end
+}
+
 // apply replays, and writes everything to disk.
-func apply(cmd *cobra.Command, r *redo.Redo, target redo.Target, res *replayResult) error {
-	began := time.Now()
+func (o *replayOptions) apply(cmd *cobra.Command, r *redo.Redo, target redo.Target, res *replayResult) error {
+	began, end := time.Now(), o.logEnd(r.DataDir())
+	stopped := newProgress(cmd.ErrOrStderr(), "replay", o.quiet).poll(func() (done, total int64) {
+		return r.Progress().LSN.Sub(res.Start), end.Sub(res.Start)
+	})
 	stop, err := r.Replay(cmd.Context(), redo.ReplayConfig{Target: target})
+	stopped()
 	if err != nil {
 		return err
 	}

@@ -139,6 +139,7 @@ func work(ctx context.Context, s *standby.Standby, serving *serve.Flags, log *sl
 		defer cancel()
 		return s.Run(ctx)
 	})
+	g.Go(func() error { logCatchup(ctx, s, log); return nil })
 	if len(serving.Listen) > 0 {
 		g.Go(func() error { serving.Reload(ctx, log, s.Sender); return nil })
 		g.Go(func() error {
@@ -150,6 +151,30 @@ func work(ctx context.Context, s *standby.Standby, serving *serve.Flags, log *sl
 		})
 	}
 	return g.Wait()
+}
+
+// logCatchup says now and then how far a standby that is a segment or more behind has come, with the rate and the time left at that rate.
+func logCatchup(ctx context.Context, s *standby.Standby, log *slog.Logger) {
+	tick := time.NewTicker(progressLine)
+	defer tick.Stop()
+	for before := s.Status(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		st := s.Status()
+		behind := max(st.LagBytes, st.Replay.LagBytes)
+		come := min(st.FlushedLSN.Sub(before.FlushedLSN), st.Replay.LSN.Sub(before.Replay.LSN))
+		before = st
+		if behind < 16<<20 || come <= 0 {
+			continue
+		}
+		rate := float64(come) / progressLine.Seconds()
+		log.Info("catching up", "flushed_lsn", st.FlushedLSN.String(), "replay_lsn", st.Replay.LSN.String(),
+			"behind", byteCount(behind), "rate", byteCount(int64(rate))+"/s",
+			"left", time.Duration(float64(behind)/rate*float64(time.Second)).Round(time.Second).String())
+	}
 }
 
 // logEvent gives an event the level that an operator expects.
