@@ -27,7 +27,12 @@ func newDir(t testing.TB) string {
 func open(t testing.TB, cfg Config) *Coordinator {
 	c, err := Open(t.Context(), cfg)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	t.Cleanup(func() {
+		if t.Failed() { // perhaps within a transaction, which Close would wait for
+			require.NoError(t, c.Abort())
+		}
+		require.NoError(t, c.Close())
+	})
 	return c
 }
 
