@@ -7,9 +7,7 @@ package pgdata
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -96,17 +94,15 @@ func startHolder(t *testing.T, dir string) *holder {
 	return h
 }
 
+// copyProgram copies this program, by another one: a process that is forked here while the copy is written would have it
+// open, and then it cannot be run ("text file busy").
 func copyProgram(t *testing.T, to string) {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	in, err := os.Open(self)
-	require.NoError(t, err)
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
-	require.NoError(t, err)
-	_, err = io.Copy(out, in)
-	require.NoError(t, errors.Join(err, out.Close()))
+	out, err := exec.Command("cp", self, to).CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.NoError(t, os.Chmod(to, 0o755))
 }
 
 // pgCtl runs pg_ctl of the server's version and returns its output.
