@@ -4,6 +4,7 @@ package xlog
 
 import (
 	"math/rand/v2"
+	"strconv"
 	"testing"
 )
 
@@ -28,9 +29,13 @@ func TestRecordCRC(t *testing.T) {
 }
 
 func BenchmarkRecordCRC(b *testing.B) {
-	raw := make([]byte, 128)
-	b.SetBytes(int64(len(raw)))
-	for b.Loop() {
-		RecordCRC(raw)
+	for _, n := range []int{64, 128, 512, 1024, 8192} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			raw := make([]byte, n)
+			b.SetBytes(int64(n))
+			for b.Loop() {
+				RecordCRC(raw)
+			}
+		})
 	}
 }
