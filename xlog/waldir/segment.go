@@ -51,7 +51,7 @@ func (d *Dir) openSegment(tli xlog.TimelineID, pos xlog.LSN) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.cur = seg
+	d.cur, d.whole = seg, pos
 	d.unfinished = append(d.unfinished, seg)
 	return nil
 }

@@ -10,8 +10,12 @@ import (
 
 // Sync makes everything durable that was written before the call, content and names, and returns the end of it. It
 // runs beside Write, in a goroutine of its own: what is written meanwhile is the next call's. Right after Begin it
-// returns Begin's position, which on a new timeline is less than what it returned on the old one. While the disk has
-// no room for the segment after a full one of a data directory, the last byte of the full one is not acknowledged.
+// returns Begin's position, which on a new timeline is less than what it returned on the old one.
+//
+// What it returns is where a piece that Write got ends, or a segment: never the middle of a piece, of which those who send
+// the log on could make a message that ends within a record. PostgreSQL's recovery takes it that a page which a record
+// leaves is complete (XLogPageRead in xlogrecovery.c), so such a message can make it skip bytes for good. While the disk
+// has no room for the segment after a full one of a data directory, the piece that filled the full one is not acknowledged.
 func (d *Dir) Sync() (xlog.LSN, error) {
 	d.syncMu.Lock()
 	defer d.syncMu.Unlock()
@@ -48,12 +52,7 @@ func (d *Dir) collect() (xlog.LSN, error) {
 	for _, seg := range d.batch {
 		seg.pending, seg.close = seg.end, seg.sealed
 	}
-	if d.cur == nil && d.started && !d.cfg.Partial {
-		// Without the next file Resume would go back to the start of the full segment, which the server may have
-		// removed once it heard of the segment's end.
-		return max(d.durable, d.pos-1), nil
-	}
-	return d.pos, nil
+	return d.whole, nil
 }
 
 // syncSegment syncs one segment, and gives it the name or the mark that is due; the older ones have theirs.

@@ -131,6 +131,7 @@ type Dir struct {
 	started    bool            // Begin was called: tli and pos are set
 	tli        xlog.TimelineID // timeline being written
 	pos        xlog.LSN        // next Write starts here
+	whole      xlog.LSN        // pos, but for a piece of which a part was written: what Sync may acknowledge
 	durable    xlog.LSN        // what the last Sync returned
 	unfinished []*segment      // written or being written, oldest first
 	dirty      bool            // names changed since the directory was synced

@@ -29,6 +29,9 @@ func (d *Dir) leave(tli xlog.TimelineID, lsn xlog.LSN) error {
 	d.mu.Lock()
 	same := d.started && tli == d.tli && lsn == d.pos
 	from, err := d.pos, d.err
+	if same && d.cur != nil {
+		d.whole = lsn // the caller goes on within a piece that failed
+	}
 	d.mu.Unlock()
 	if err != nil || same {
 		return err
@@ -54,7 +57,7 @@ func (d *Dir) leave(tli xlog.TimelineID, lsn xlog.LSN) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.started, d.tli, d.pos, d.durable = true, tli, lsn, lsn
+	d.started, d.tli, d.pos, d.whole, d.durable = true, tli, lsn, lsn, lsn
 	return nil
 }
 
@@ -106,7 +109,7 @@ func (d *Dir) writeChunk(lsn xlog.LSN, p []byte) (int, error) {
 	seg, offset := d.cur, d.size.Offset(lsn)
 	p = p[:min(len(p), int(uint32(d.size)-offset))]
 	n, err := seg.file.WriteAt(p, int64(offset))
-	full := d.advance(seg, lsn.Add(n))
+	full := d.advance(seg, lsn.Add(n), err == nil)
 	if err != nil {
 		return n, fmt.Errorf("could not write to segment %s at offset %d: %w", seg.name, int(offset)+n, err)
 	}
@@ -119,12 +122,18 @@ func (d *Dir) writeChunk(lsn xlog.LSN, p []byte) (int, error) {
 	return n, d.nextSegment(lsn.Add(n))
 }
 
-// advance takes note that everything up to end was written, and whether the segment is full now.
-func (d *Dir) advance(seg *segment, end xlog.LSN) (full bool) {
+// advance takes note that everything up to end was written, and whether the segment is full now. Behind a full one of a
+// data directory whole stays until the next file is there: without it Resume would go back to the start of the full one,
+// which the server may have removed once it heard of the segment's end.
+func (d *Dir) advance(seg *segment, end xlog.LSN, whole bool) (full bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.pos, seg.end = end, end
-	if d.size.Number(end) == seg.number {
+	full = d.size.Number(end) != seg.number
+	if whole && (!full || d.cfg.Partial) {
+		d.whole = end
+	}
+	if !full {
 		return false
 	}
 	seg.sealed = true

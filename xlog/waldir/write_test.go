@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/vfs"
@@ -91,6 +93,55 @@ func TestSyncOfNothing(t *testing.T) {
 	end, err = d.Sync()
 	require.NoError(t, err)
 	require.Equal(t, testStart, end)
+}
+
+// createHook calls before for every segment file that is going to be made.
+type createHook struct {
+	vfs.FS
+	before func()
+}
+
+func (h createHook) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, error) {
+	if flag&os.O_CREATE != 0 && filepath.Base(filepath.Dir(name)) != statusDirName {
+		h.before()
+	}
+	return h.FS.OpenFile(name, flag, perm)
+}
+
+// TestSyncNeverWithinAPiece: a Sync while the file of the next segment is made acknowledges no part of the piece that is
+// being written, for those who follow would get a message that ends within a record; but the segment's end it may.
+func TestSyncNeverWithinAPiece(t *testing.T) {
+	t.Parallel()
+	layouts(t, func(t *testing.T, partial bool) {
+		var d *Dir
+		var began atomic.Bool
+		seen := make(chan xlog.LSN, 100)
+		hook := createHook{vfs.OS, func() {
+			if began.Load() {
+				end, err := d.Sync()
+				assert.NoError(t, err)
+				seen <- end
+			}
+		}}
+		d = openTest(t, Config{Path: t.TempDir(), FS: hook, Partial: partial})
+		require.NoError(t, d.Begin(1, testStart))
+		began.Store(true)
+		lsn := testStart
+		ends := map[xlog.LSN]bool{lsn: true}
+		for _, n := range []int{100, int(testSize) - 100, 8192, int(testSize), 2 * int(testSize), 5} {
+			require.NoError(t, d.Write(lsn, testWAL(1, lsn, n)))
+			lsn = lsn.Add(n)
+			ends[lsn] = true
+		}
+		end, err := d.Sync()
+		require.NoError(t, err)
+		require.Equal(t, lsn, end)
+		require.GreaterOrEqual(t, len(seen), 3)
+		for range len(seen) {
+			lsn := <-seen
+			require.True(t, ends[lsn] || testSize.Offset(lsn) == 0, "%s is within a piece", lsn)
+		}
+	})
 }
 
 // TestWriteFarAhead writes without a Sync: files are finished on the way, so that few are open.
