@@ -154,38 +154,11 @@ func badMessage(what string, payload []byte) error {
 	return fmt.Errorf("%w: CopyData %q of %d bytes is no %s", ErrProtocol, payload[0], len(payload), what)
 }
 
-// pgEpoch is the beginning of PostgreSQL's time, 2000-01-01 00:00 UTC, in Unix microseconds.
-const pgEpoch = 946684800 * 1000000
-
-// Time is the time that PostgreSQL writes as a number of microseconds since 2000-01-01 00:00 UTC (TimestampTz).
-// Any number gives a time, without overflow.
-func Time(micros int64) time.Time {
-	sec, usec := micros/1000000, micros%1000000
-	return time.Unix(sec+pgEpoch/1000000, usec*1000).UTC()
-}
-
-// Micros is the inverse of Time: the microseconds from 2000-01-01 00:00 UTC to t, rounded down. A time that does not
-// fit gives the nearest one that does. The zero Time gives 0.
-func Micros(t time.Time) int64 {
-	const limit = 1<<63 - 1
-	if t.IsZero() {
-		return 0
-	}
-	sec := t.Unix() - pgEpoch/1000000
-	switch {
-	case sec > limit/1000000-1:
-		return limit
-	case sec < -limit/1000000:
-		return -limit - 1
-	}
-	return sec*1000000 + int64(t.Nanosecond()/1000)
-}
-
 func appendTime(dst []byte, t time.Time) []byte {
-	return binary.BigEndian.AppendUint64(dst, uint64(Micros(t)))
+	return binary.BigEndian.AppendUint64(dst, uint64(xlog.Micros(t)))
 }
 
-func decodeTime(b []byte) time.Time { return Time(int64(binary.BigEndian.Uint64(b))) }
+func decodeTime(b []byte) time.Time { return xlog.Time(int64(binary.BigEndian.Uint64(b))) }
 
 func appendBool(dst []byte, v bool) []byte {
 	if v {

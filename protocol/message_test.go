@@ -77,27 +77,6 @@ func removeSpaces(s string) string {
 	return string(b)
 }
 
-// The recorded Greenplum sent this number and its log shows that time.
-func TestTimeOfRecordedServer(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, someTime, Time(848704022140688))
-}
-
-func TestTimeExtremes(t *testing.T) {
-	t.Parallel()
-	for _, micros := range []int64{0, 1, -1, 999999, -999999, 1000000, -1000000, -1000001, math.MaxInt64 / 2,
-		math.MinInt64 / 2, math.MaxInt64 - 2000000, math.MinInt64 + 2000000, -pgEpoch} {
-		require.Equal(t, micros, Micros(Time(micros)), "%v", Time(micros))
-	}
-	require.Equal(t, int64(0), Micros(time.Time{}))
-	require.Equal(t, int64(1), Micros(Time(1).Add(999)))
-	require.Equal(t, int64(math.MaxInt64), Micros(time.Unix(1<<60, 0)))
-	require.Equal(t, int64(math.MinInt64), Micros(time.Unix(-1<<60, 0)))
-	for _, micros := range []int64{math.MaxInt64, math.MinInt64} {
-		require.Equal(t, micros, Micros(Time(micros)))
-	}
-}
-
 func TestMessagesDoNotAllocate(t *testing.T) {
 	status := StandbyStatus{Write: 1, SendTime: someTime}
 	wal := make([]byte, 128<<10)

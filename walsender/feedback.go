@@ -109,10 +109,7 @@ func (w *sender) setXmin(full uint64) {
 	w.xmin, w.stat.BackendXmin = full, uint32(full)
 }
 
-// firstNormalXID is the first transaction ID that is not a special value (FirstNormalTransactionId).
-const firstNormalXID = 3
-
-func isNormalXID(xid uint32) bool { return xid >= firstNormalXID }
+func isNormalXID(xid uint32) bool { return xid >= xlog.FirstNormalXID }
 
 // recentXID is a transaction ID with its epoch; 0 when there is none, or when it is not in the past of a source that knows
 // its next one, or too far back (TransactionIdInRecentPast).

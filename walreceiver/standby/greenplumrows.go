@@ -255,8 +255,7 @@ func (c *roleChange) update() (at bufpage.TID, err error) {
 // commit ends the transaction (xl_xact_commit): the time, the tablespace that goes with it, and in Cloudberry always xinfo.
 func (c *roleChange) commit() error {
 	c.rec.Begin(rmgr.Transaction, rmgr.InfoXactCommit, c.xid)
-	const since2000 = 946684800 * 1000000
-	c.rec.Data(binary.LittleEndian.AppendUint64(nil, uint64(time.Now().UnixMicro()-since2000)))
+	c.rec.Data(binary.LittleEndian.AppendUint64(nil, uint64(xlog.Micros(time.Now()))))
 	c.rec.Data(make([]byte, 8))
 	if !c.r.DataDir().Dialect.XactHasInfoBit() {
 		c.rec.Data(make([]byte, 4))

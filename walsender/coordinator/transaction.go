@@ -234,7 +234,7 @@ func (tx *Tx) assignXID() error {
 	tx.xid = uint32(tx.c.redo.Counters().NextXID)
 	d := tx.c.redo.DataDir().Dialect
 	perPage := uint32(d.BlockSize()) * 4
-	if tx.xid%perPage != 0 && tx.xid != firstNormalXID {
+	if tx.xid%perPage != 0 && tx.xid != xlog.FirstNormalXID {
 		return nil
 	}
 	rec := &tx.c.rec
@@ -242,8 +242,6 @@ func (tx *Tx) assignXID() error {
 	rec.Data([]byte{byte(tx.xid / perPage), byte(tx.xid / perPage >> 8), byte(tx.xid / perPage >> 16), 0})
 	return tx.insert()
 }
-
-const firstNormalXID = 3 // FirstNormalTransactionId
 
 // rows calls fn for each row that the transaction sees, with its own changes.
 func (tx *Tx) rows(rel *catalog.Relation, fn func(row *catalog.Row, at place) error) error {

@@ -38,7 +38,7 @@ func BoolValue(b bool) Value {
 func LSNValue(lsn xlog.LSN) Value { return fmt.Sprintf("%016X", uint64(lsn)) }
 
 // TimeValue is a value of type timestamptz.
-func TimeValue(t time.Time) Value { return t.UnixMicro() - epoch.UnixMicro() }
+func TimeValue(t time.Time) Value { return xlog.Micros(t) }
 
 // IntervalValue is a value of type interval.
 func IntervalValue(d time.Duration) Value { return d.Microseconds() }
@@ -111,7 +111,7 @@ func appendTime(dst []byte, us int64, zone bool) []byte {
 	return dst
 }
 
-func timeOf(us int64) time.Time { return time.UnixMicro(us + epoch.UnixMicro()).UTC() }
+func timeOf(us int64) time.Time { return xlog.Time(us) }
 
 // appendInterval prints an interval without months in the style postgres (EncodeInterval in datetime.c).
 func appendInterval(dst []byte, us int64) []byte {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/bufpage"
 )
 
@@ -113,10 +114,5 @@ func timestampValue(t time.Time) (Value, error) {
 	if t.IsZero() || t.Year() < -4712 || t.Year() > 294276 {
 		return Value{}, fmt.Errorf("%w: no timestamp for %s", ErrForm, t)
 	}
-	return Value{Raw: little(uint64(toMicros(t)), 8)}, nil
-}
-
-// toMicros is a timestamp's number.
-func toMicros(t time.Time) int64 {
-	return (t.Unix()-postgresEpoch)*microsPerSecond + int64(t.Nanosecond()/1000)
+	return Value{Raw: little(uint64(xlog.Micros(t)), 8)}, nil
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/walmirror/walmirror/xlog"
 )
 
 var errTime = errors.New("not of the form YYYY-MM-DD HH:MM:SS.ffffff+HH:MM BC")
@@ -56,7 +58,7 @@ func timestampOf(text string, place *time.Location, zoned bool) ([]byte, error) 
 		place = time.UTC
 	}
 	t := time.Date(year, time.Month(month), day, hour, minute, second, nanos, place)
-	micros := toMicros(t.Add(-time.Duration(offset) * time.Second))
+	micros := xlog.Micros(t.Add(-time.Duration(offset) * time.Second))
 	if micros < minTimestamp || micros >= endTimestamp {
 		return nil, errors.New("out of range")
 	}
@@ -78,7 +80,7 @@ func inDate(_ *Input, _ *Type, text string) ([]byte, error) {
 	if c.failed || c.text != "" || !isDay(year, month, day) {
 		return nil, errTime
 	}
-	days := (time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).Unix() - postgresEpoch) / secondsPerDay
+	days := (time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).Unix() - xlog.PostgresEpoch) / secondsPerDay
 	if days < minDate || days >= endDate {
 		return nil, errors.New("out of range")
 	}

@@ -5,13 +5,14 @@ package catalog
 import (
 	"math"
 	"time"
+
+	"github.com/walmirror/walmirror/xlog"
 )
 
 // The functions here write as src/backend/utils/adt/datetime.c does with DateStyle ISO.
 
 const (
 	secondsPerDay   = 24 * 60 * 60
-	postgresEpoch   = 946684800 // 2000-01-01 in Unix time
 	microsPerSecond = 1_000_000
 )
 
@@ -20,7 +21,7 @@ func outDate(p *printer, _ *Type, raw []byte) error {
 	if p.infinite(int64(days), math.MinInt32, math.MaxInt32) {
 		return nil
 	}
-	if p.date(time.Unix(postgresEpoch+int64(days)*secondsPerDay, 0).UTC()) {
+	if p.date(time.Unix(xlog.PostgresEpoch+int64(days)*secondsPerDay, 0).UTC()) {
 		p.str(" BC")
 	}
 	return nil
@@ -146,7 +147,7 @@ func (p *printer) timestamp(micros int64, zone *time.Location) {
 	if p.infinite(micros, math.MinInt64, math.MaxInt64) {
 		return
 	}
-	t := fromMicros(micros).UTC()
+	t := xlog.Time(micros)
 	if zone != nil {
 		t = t.In(zone)
 	}
@@ -160,14 +161,4 @@ func (p *printer) timestamp(micros int64, zone *time.Location) {
 	if bc {
 		p.str(" BC")
 	}
-}
-
-// fromMicros is the time that a timestamp means which is not infinite.
-func fromMicros(micros int64) time.Time {
-	seconds, rest := micros/microsPerSecond, micros%microsPerSecond
-	if rest < 0 {
-		seconds--
-		rest += microsPerSecond
-	}
-	return time.Unix(postgresEpoch+seconds, rest*1000)
 }

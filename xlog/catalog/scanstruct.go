@@ -192,15 +192,11 @@ func setNumber(v reflect.Value, n uint64) bool {
 	return true
 }
 
-// unixEpoch is 2000-01-01, from which PostgreSQL counts microseconds, in seconds since 1970.
-const unixEpoch = 946684800
-
 func setTime(v reflect.Value, us int64) bool {
 	if us == math.MinInt64 || us == math.MaxInt64 {
 		v.SetZero()
 		return true
 	}
-	sec, frac := us/1e6, us%1e6
-	v.Set(reflect.ValueOf(time.Unix(sec+unixEpoch, frac*1000).UTC()))
+	v.Set(reflect.ValueOf(xlog.Time(us)))
 	return true
 }

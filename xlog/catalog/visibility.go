@@ -3,12 +3,10 @@
 package catalog
 
 import (
+	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/bufpage"
 	"github.com/walmirror/walmirror/xlog/pgdata"
 )
-
-// firstNormalXID is FirstNormalTransactionId: those before it that are not 0 are always committed.
-const firstNormalXID = 3
 
 // Visible tells whether a transaction that begins now would see the tuple (HeapTupleSatisfiesMVCC in
 // src/backend/access/heap/heapam_visibility.c). Between two records of the log a transaction is over if and only if
@@ -71,7 +69,7 @@ func lockedOnly(info uint16) bool {
 
 // committed tells whether a transaction was committed.
 func (c *Catalog) committed(xid uint32) (bool, error) {
-	if xid < firstNormalXID {
+	if xid < xlog.FirstNormalXID {
 		return xid != 0, nil
 	}
 	status, err := c.xacts.Commits.Status(xid)

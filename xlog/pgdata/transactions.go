@@ -68,7 +68,7 @@ func newTransactions(cfg TransactionsConfig) (*Transactions, error) {
 		return slru{
 			fsys: cfg.Dir.fsys, dir: filepath.Join(cfg.Dir.Path, name), perm: perm,
 			pageSize: cfg.Dialect.BlockSize(), pages: (1<<32-1)/int64(perPage) + 1,
-			precedes: pagePrecedes(perPage, firstXID+1), beforeWrite: cfg.BeforeWrite, dirty: map[int64]struct{}{},
+			precedes: pagePrecedes(perPage, xlog.FirstNormalXID+1), beforeWrite: cfg.BeforeWrite, dirty: map[int64]struct{}{},
 		}
 	}
 	t := new(Transactions)
@@ -107,8 +107,6 @@ func (t *Transactions) Flush(redo xlog.LSN) error {
 
 // openSLRU makes the slru of a directory in which a page has perPage transactions.
 type openSLRU func(name string, perPage uint32) slru
-
-const firstXID = 3 // FirstNormalTransactionId
 
 // xidPrecedes tells whether a is older than b (TransactionIdPrecedes, of normal ids).
 func xidPrecedes(a, b uint32) bool { return int32(a-b) < 0 }

@@ -101,7 +101,7 @@ func (c *catalogOnly) databaseRow(rows map[uint32]databaseRow, oid uint32, dropp
 		rows[oid] = databaseRow{valid: !dropping}
 		return nil
 	}
-	if t.Infomask()&(bufpage.XminCommitted|bufpage.XminInvalid) != 0 || rows[oid].valid || t.Xmin() < firstXID {
+	if t.Infomask()&(bufpage.XminCommitted|bufpage.XminInvalid) != 0 || rows[oid].valid || t.Xmin() < xlog.FirstNormalXID {
 		return nil
 	}
 	status, err := c.r.state.Commits.Status(t.Xmin())
@@ -173,7 +173,7 @@ func (c *catalogOnly) isValid(t bufpage.HeapTuple) (bool, error) {
 }
 
 func (c *catalogOnly) committed(xid uint32) (bool, error) {
-	if xid < firstXID {
+	if xid < xlog.FirstNormalXID {
 		return xid != 0, nil
 	}
 	status, err := c.r.state.Commits.Status(xid)

@@ -2,6 +2,8 @@
 
 package redo
 
+import "github.com/walmirror/walmirror/xlog"
+
 // Counters is what a server would give away next, and the oldest that it still has to keep (VariableCacheData in
 // src/include/access/transam.h, MultiXactStateData in src/backend/access/transam/multixact.c). Records and checkpoints
 // move it.
@@ -23,11 +25,9 @@ type Counters struct {
 	NextGxid      uint64
 }
 
-const firstXID = 3 // FirstNormalTransactionId
-
 // precedes tells whether transaction a is older than b (TransactionIdPrecedes).
 func precedes(a, b uint32) bool {
-	if a < firstXID || b < firstXID {
+	if a < xlog.FirstNormalXID || b < xlog.FirstNormalXID {
 		return a < b
 	}
 	return int32(a-b) < 0
@@ -36,12 +36,12 @@ func precedes(a, b uint32) bool {
 // sawXID notes that a record mentions a transaction, 0 for none (AdvanceNextFullTransactionIdPastXid).
 func (c *Counters) sawXID(xid uint32) {
 	next := uint32(c.NextXID)
-	if xid < firstXID || precedes(xid, next) {
+	if xid < xlog.FirstNormalXID || precedes(xid, next) {
 		return
 	}
 	epoch := c.NextXID >> 32
-	if xid++; xid < firstXID {
-		xid = firstXID
+	if xid++; xid < xlog.FirstNormalXID {
+		xid = xlog.FirstNormalXID
 	}
 	if xid < next {
 		epoch++

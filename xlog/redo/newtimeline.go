@@ -121,7 +121,7 @@ func (t *newTimeline) candidates() []xlog.TimelineID {
 
 func (t *newTimeline) endOfRecovery() xlog.RecordBuilder {
 	p := rmgr.EndOfRecovery{
-		Time: time.Now().UnixMicro() - postgresEpoch, ThisTimeLineID: t.tli, PrevTimeLineID: t.r.tli,
+		Time: xlog.Micros(time.Now()), ThisTimeLineID: t.tli, PrevTimeLineID: t.r.tli,
 		WALLevel: int32(t.r.control.WalLevel),
 	}
 	var rec xlog.RecordBuilder

@@ -162,7 +162,7 @@ func (p *Primary) logRunningXacts() error {
 
 // xidBefore is the transaction id before xid (TransactionIdRetreat).
 func xidBefore(xid uint32) uint32 {
-	if xid--; xid < firstXID {
+	if xid--; xid < xlog.FirstNormalXID {
 		return ^uint32(0)
 	}
 	return xid
@@ -195,6 +195,6 @@ func (p *Primary) Abort(xid uint32) error {
 func endOf(xid uint32, info uint8) *xlog.RecordBuilder {
 	var rec xlog.RecordBuilder
 	rec.Begin(rmgr.Transaction, info, xid)
-	rec.Data(binary.LittleEndian.AppendUint64(nil, uint64(time.Now().UnixMicro()-postgresEpoch)))
+	rec.Data(binary.LittleEndian.AppendUint64(nil, uint64(xlog.Micros(time.Now()))))
 	return &rec
 }

@@ -86,7 +86,7 @@ func TestDelay(t *testing.T) {
 		p := replay{r: r, ctx: t.Context(), cfg: ReplayConfig{MinApplyDelay: time.Minute}}
 		rec := &xlog.Record{RecordHeader: xlog.RecordHeader{Rmgr: rmgr.Transaction}}
 		committed := time.Now().Add(-20 * time.Second)
-		end := rmgr.XactEnd{Time: committed.UnixMicro() - postgresEpoch}
+		end := rmgr.XactEnd{Time: xlog.Micros(committed)}
 		waited := func(payload rmgr.Payload) time.Duration {
 			began := time.Now()
 			require.NoError(t, p.delay(rec, payload))

@@ -5,6 +5,7 @@ package redo
 import (
 	"slices"
 
+	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/rmgr"
 )
 
@@ -39,7 +40,7 @@ func (r *Running) Newest() uint32 { return r.newest }
 
 // saw notes that a record mentions a transaction, 0 for none (RecordKnownAssignedTransactionIds).
 func (r *Running) saw(xid uint32) {
-	if xid < firstXID || r.newest == 0 || !precedes(r.newest, xid) {
+	if xid < xlog.FirstNormalXID || r.newest == 0 || !precedes(r.newest, xid) {
 		return
 	}
 	if uint64(len(r.xids))+uint64(xid-r.newest) > maxRunning {
@@ -55,11 +56,11 @@ func (r *Running) saw(xid uint32) {
 }
 
 // after is the next transaction id.
-func after(xid uint32) uint32 { return max(xid+1, firstXID) }
+func after(xid uint32) uint32 { return max(xid+1, xlog.FirstNormalXID) }
 
 // before is the transaction id before xid.
 func before(xid uint32) uint32 {
-	if xid <= firstXID {
+	if xid <= xlog.FirstNormalXID {
 		return 1<<32 - 1
 	}
 	return xid - 1

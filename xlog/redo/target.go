@@ -112,8 +112,5 @@ func endedXID(rec *xlog.Record, end *rmgr.XactEnd) uint32 {
 	return rec.XID
 }
 
-// postgresEpoch is 2000-01-01 00:00:00 UTC in microseconds since 1970.
-const postgresEpoch = 946684800 * 1000000
-
 // timestamp is a TimestampTz.
-func timestamp(us int64) time.Time { return time.UnixMicro(us + postgresEpoch) }
+func timestamp(us int64) time.Time { return xlog.Time(us).Local() }

@@ -5,6 +5,7 @@ package redo
 import (
 	"errors"
 
+	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/rmgr"
 )
@@ -92,7 +93,7 @@ func (r *Redo) ended(p *rmgr.XactEnd) (uint32, error) {
 	if p.Info&rmgr.XactHasTwoPhase != 0 {
 		xid = p.XID
 	}
-	if xid < firstXID {
+	if xid < xlog.FirstNormalXID {
 		return 0, errNoXID
 	}
 	newest := xid
@@ -146,7 +147,7 @@ func (r *Redo) finish(p *rmgr.XactEnd) error {
 
 // prepare notes a prepared transaction (PrepareRedoAdd in src/backend/access/transam/twophase.c).
 func (r *Redo) prepare(p *rmgr.XactPrepare) error {
-	if p.XID < firstXID {
+	if p.XID < xlog.FirstNormalXID {
 		return errNoXID
 	}
 	r.state.Prepared.Add(pgdata.FullXID(r.counters.NextXID, p.XID), r.lsn, r.body.Main)

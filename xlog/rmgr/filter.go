@@ -127,9 +127,9 @@ func (dec *Decoder) clock(f *Filter, rec *xlog.Record) (time.Time, bool) {
 	}
 	switch p := payload.(type) {
 	case *XactCommit:
-		return pgTime(int64(p.Time)), true
+		return xlog.Time(int64(p.Time)).Local(), true
 	case *XactAbort:
-		return pgTime(int64(p.Time)), true
+		return xlog.Time(int64(p.Time)).Local(), true
 	}
 	return time.Time{}, false
 }

@@ -4,7 +4,6 @@ package rmgr
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/walmirror/walmirror/xlog"
 )
@@ -65,15 +64,7 @@ func appendFlag(dst []byte, set bool, label string) []byte {
 	return dst
 }
 
-// postgresEpoch is 2000-01-01 00:00:00 UTC in seconds since 1970.
-const postgresEpoch = 946684800
-
-// pgTime is a TimestampTz: microseconds since 2000.
-func pgTime(us int64) time.Time {
-	return time.Unix(postgresEpoch+us/1e6, us%1e6*1000)
-}
-
 // appendTimestamp is what timestamptz_to_str of pg_waldump writes (src/bin/pg_waldump/compat.c).
 func (p *Printing) appendTimestamp(dst []byte, us int64) []byte {
-	return pgTime(us).In(p.Location).AppendFormat(dst, "2006-01-02 15:04:05.000000 MST")
+	return xlog.Time(us).In(p.Location).AppendFormat(dst, "2006-01-02 15:04:05.000000 MST")
 }

@@ -3,8 +3,7 @@
 package changes
 
 import (
-	"time"
-
+	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/redo"
 	"github.com/walmirror/walmirror/xlog/rmgr"
 )
@@ -32,7 +31,7 @@ func (f *Feed) beforeCommit(o *redo.Observed, end *rmgr.XactEnd) error {
 		return err
 	}
 	f.commit = &commit{tx: f.transaction(o, xids[0]), rows: rows, moved: moved}
-	f.commit.tx.Time, f.commit.tx.GID = timestamp(end.Time), string(end.GID)
+	f.commit.tx.Time, f.commit.tx.GID = xlog.Time(end.Time), string(end.GID)
 	return f.describeOld(f.commit)
 }
 
@@ -150,8 +149,3 @@ func (f *Feed) everything(end *rmgr.XactEnd) ([]touchedFile, error) {
 	}
 	return files, nil
 }
-
-// postgresEpoch is 2000-01-01 in microseconds since 1970.
-const postgresEpoch = 946684800 * 1000000
-
-func timestamp(us int64) time.Time { return time.UnixMicro(us + postgresEpoch).UTC() }
