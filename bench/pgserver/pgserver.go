@@ -33,6 +33,12 @@
 // When the owner dies without cleaning up, the kernel tells its servers to quit, and the next process that starts a
 // server removes directories whose lock is free.
 //
+// # Copies instead of initdb
+//
+// Where WALMIRROR_TEMPLATES names a directory, what initdb made there first is copied for every further server of the same
+// version and options, with a system identifier of its own. Nothing is removed from it, and a new release of a major version
+// needs a new one.
+//
 // # Which servers
 //
 // A major version N is looked for in $WALMIRROR_SERVERS/N/bin, /usr/lib/postgresql/N/bin (Debian) and

@@ -97,6 +97,22 @@ func (s *Server) initdb(ctx context.Context) error {
 	if _, err := s.work.mkdir("data"); err != nil {
 		return err
 	}
+	template := s.template()
+	copied, err := s.fromTemplate(template)
+	if err == nil && !copied {
+		err = s.makeData(ctx, template)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.prependHBA(); err != nil {
+		return err
+	}
+	return s.Configure(s.opts.settings())
+}
+
+// makeData runs initdb, and keeps what it made.
+func (s *Server) makeData(ctx context.Context, template string) error {
 	pwfile := filepath.Join(s.work.path, "password")
 	if s.opts.Password != "" {
 		if err := os.WriteFile(pwfile, []byte(s.opts.Password+"\n"), 0o600); err != nil {
@@ -111,10 +127,10 @@ func (s *Server) initdb(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("pgserver: initdb: %w\n%s", err, out)
 	}
-	if err := s.prependHBA(); err != nil {
-		return err
+	if template == "" {
+		return nil
 	}
-	return s.Configure(s.opts.settings())
+	return keep(s.DataDir, template)
 }
 
 func (s *Server) prependHBA() error {
