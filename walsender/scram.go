@@ -118,7 +118,7 @@ func (c *session) ask(request pgproto3.BackendMessage) ([]byte, error) {
 }
 
 func checkSASLText(message []byte) error {
-	detail := ""
+	var detail string
 	switch {
 	case len(message) == 0:
 		detail = "The message is empty."

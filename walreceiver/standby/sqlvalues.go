@@ -79,7 +79,7 @@ func (s *Standby) receiverStat() (walsender.WALReceiverStat, bool) {
 		return walsender.WALReceiverStat{}, false
 	}
 	st := r.Status()
-	status := ""
+	var status string
 	switch st.State {
 	case walreceiver.StateStreaming, walreceiver.StateCatchup:
 		status = "streaming"

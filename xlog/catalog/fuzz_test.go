@@ -192,7 +192,7 @@ func FuzzDeform(f *testing.F) {
 		{Name: "e", Type: TypeInfo{Len: -1, Align: 'i', Storage: 'm', NetworkOrder: true}},
 		{Name: "f", Type: TypeInfo{Len: 8, Align: 'd'}}, {Name: "g", Type: TypeInfo{Len: -3, Align: '?'}},
 	}
-	for n := range len(columns) {
+	for n := range columns {
 		values := make([]Value, n)
 		for i := range values {
 			values[i] = Value{Raw: []byte("12345678")[:max(0, min(8, columns[i].Type.Len+4))], Null: i == 2}

@@ -127,9 +127,9 @@ func (dec *Decoder) clock(f *Filter, rec *xlog.Record) (time.Time, bool) {
 	}
 	switch p := payload.(type) {
 	case *XactCommit:
-		return xlog.Time(int64(p.Time)).Local(), true
+		return xlog.Time(p.Time).Local(), true
 	case *XactAbort:
-		return xlog.Time(int64(p.Time)).Local(), true
+		return xlog.Time(p.Time).Local(), true
 	}
 	return time.Time{}, false
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestHandler(t *testing.T) {
 	require.NoError(t, err)
 
 	page := httptest.NewRecorder()
-	Handler(s).ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	Handler(s).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	require.Equal(t, 200, page.Code)
 	for _, want := range []string{
 		"walmirror_source_flush_bytes 7.341032e+06", "walmirror_source_timeline 3", "walmirror_source_in_recovery 0",
