@@ -5,8 +5,6 @@ package standby
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/walmirror/walmirror/walsender"
 	"github.com/walmirror/walmirror/xlog/pgdata"
+	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
 // keepSlots gives the slots of those who follow this Standby to the server that will run on the directory. It does so when
@@ -52,10 +51,7 @@ func (s *Standby) tellSlots(left []string, err error) error {
 // keepSlotsAtRest is keepSlots where nobody is served.
 func keepSlotsAtRest(data *pgdata.DataDir) (left []string, err error) {
 	dir := filepath.Join(data.Path, SlotsDir)
-	if _, err := os.Stat(dir); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
+	if there, err := vfs.Exists(vfs.OS, dir); !there {
 		return nil, err
 	}
 	slots, err := walsender.NewSlots(walsender.SlotsConfig{Dir: dir})

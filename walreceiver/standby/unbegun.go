@@ -3,9 +3,7 @@
 package standby
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 
 	"github.com/walmirror/walmirror/xlog"
@@ -34,11 +32,11 @@ func dropUnbegun(fsys vfs.FS, data *pgdata.DataDir) error {
 		if err != nil || tli <= max(oldest, data.Control.CheckPointCopy.ThisTimeLineID, data.Control.MinRecoveryPointTLI) {
 			continue
 		}
-		_, err = fsys.Stat(filepath.Join(data.WALPath(), tli.HistoryName()))
-		if err == nil {
+		begun, err := vfs.Exists(fsys, filepath.Join(data.WALPath(), tli.HistoryName()))
+		if begun {
 			continue
 		}
-		if errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
 			err = fsys.Remove(filepath.Join(data.WALPath(), e.Name()))
 		}
 		if err != nil {

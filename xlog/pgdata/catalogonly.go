@@ -33,7 +33,7 @@ func MarkCatalogOnly(fsys vfs.FS, dir string) error {
 	if err != nil {
 		return err
 	}
-	perm, err := filePerm(fsys, dir)
+	perm, err := FileMode(fsys, dir)
 	if err != nil {
 		return err
 	}

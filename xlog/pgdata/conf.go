@@ -209,7 +209,7 @@ func editAutoConf(fsys vfs.FS, dir string, edit func([]byte) ([]byte, error)) er
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	perm, err := filePerm(fsys, dir)
+	perm, err := FileMode(fsys, dir)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
 // Whole directories are made, copied and removed at once, and not at Flush; they are durable after Flush. The functions
@@ -66,7 +68,7 @@ func (s *Store) HasTablespace(oid uint32) (bool, error) {
 	if oid == defaultTablespace || oid == globalTablespace {
 		return true, nil
 	}
-	return exists(s.dir.fsys, s.versionPath(oid))
+	return vfs.Exists(s.dir.fsys, s.versionPath(oid))
 }
 
 // writeDatabase brings the files in a directory up to date.

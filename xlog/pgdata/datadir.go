@@ -101,7 +101,7 @@ func (d *DataDir) identify() error {
 
 // IsIncomplete tells whether the directory holds a base backup that was not finished.
 func IsIncomplete(fsys vfs.FS, dir string) (bool, error) {
-	return exists(fsys, filepath.Join(dir, IncompleteMarker))
+	return vfs.Exists(fsys, filepath.Join(dir, IncompleteMarker))
 }
 
 // ReadVersion reads the major version in PG_VERSION (ValidatePgVersion in src/backend/utils/init/miscinit.c).

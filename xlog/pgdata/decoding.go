@@ -41,7 +41,7 @@ func (m *RewriteMapping) name() string {
 // WriteRewriteMapping writes a piece of a file of mappings, and cuts off what was behind it
 // (heap_xlog_logical_rewrite).
 func (d *DataDir) WriteRewriteMapping(m *RewriteMapping) (err error) {
-	perm, err := filePerm(d.fsys, d.Path)
+	perm, err := FileMode(d.fsys, d.Path)
 	if err != nil {
 		return err
 	}

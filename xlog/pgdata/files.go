@@ -69,14 +69,6 @@ func removeDurably(fsys vfs.FS, path string) error {
 	return fsys.SyncDir(filepath.Dir(path))
 }
 
-func exists(fsys vfs.FS, path string) (bool, error) {
-	_, err := fsys.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 func ignoreNotExist(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -84,9 +76,9 @@ func ignoreNotExist(err error) error {
 	return err
 }
 
-// filePerm is the mode of new files in a data directory: readable by the group when the directory is (as
+// FileMode is the mode of new files in a data directory: readable by the group when the directory is (as
 // SetDataDirectoryCreatePerm in src/common/file_perm.c decides).
-func filePerm(fsys vfs.FS, dir string) (fs.FileMode, error) {
+func FileMode(fsys vfs.FS, dir string) (fs.FileMode, error) {
 	st, err := fsys.Stat(dir)
 	if err != nil {
 		return 0, err

@@ -79,7 +79,7 @@ func Acquire(fsys vfs.FS, dir string, port int) (*Lock, error) {
 }
 
 func (l *Lock) create(dir string, port int) error {
-	perm, err := filePerm(l.fsys, dir)
+	perm, err := FileMode(l.fsys, dir)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (s *Store) WriteRelMap(tablespace, database uint32, content []byte) error {
 	if err := s.makeDatabase(db); err != nil {
 		return err
 	}
-	perm, err := filePerm(s.dir.fsys, s.dir.Path)
+	perm, err := FileMode(s.dir.fsys, s.dir.Path)
 	if err != nil {
 		return err
 	}

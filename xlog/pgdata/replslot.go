@@ -82,14 +82,14 @@ func (d *DataDir) WriteReplicationSlot(s ReplicationSlot) error {
 }
 
 func (d *DataDir) writeSlot(s ReplicationSlot) error {
-	perm, err := filePerm(d.fsys, d.Path)
+	perm, err := FileMode(d.fsys, d.Path)
 	if err != nil {
 		return err
 	}
 	content := s.encode(slotLayoutOf(d.Dialect))
 	all := filepath.Join(d.Path, ReplicationSlotsDir)
 	dir := filepath.Join(all, s.Name)
-	there, err := exists(d.fsys, dir)
+	there, err := vfs.Exists(d.fsys, dir)
 	if err != nil {
 		return err
 	}

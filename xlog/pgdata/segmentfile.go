@@ -67,7 +67,7 @@ type openFile struct {
 const maxOpenFiles = 500
 
 func (c *segmentFiles) init(dir *DataDir, segmentSize int64) error {
-	perm, err := filePerm(dir.fsys, dir.Path)
+	perm, err := FileMode(dir.fsys, dir.Path)
 	if err != nil {
 		return err
 	}

@@ -19,12 +19,12 @@ const (
 
 // Exists tells whether the data directory has the file.
 func (s SignalFile) Exists(fsys vfs.FS, dir string) (bool, error) {
-	return exists(fsys, filepath.Join(dir, string(s)))
+	return vfs.Exists(fsys, filepath.Join(dir, string(s)))
 }
 
 // Create makes the file, durably. It is no error that it is there.
 func (s SignalFile) Create(fsys vfs.FS, dir string) error {
-	perm, err := filePerm(fsys, dir)
+	perm, err := FileMode(fsys, dir)
 	if err != nil {
 		return err
 	}

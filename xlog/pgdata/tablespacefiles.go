@@ -128,7 +128,7 @@ func (s *Store) removeTablespace(oid uint32) error {
 			return err
 		}
 	}
-	there, err := exists(s.dir.fsys, version)
+	there, err := vfs.Exists(s.dir.fsys, version)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (s *Store) removeTablespace(oid uint32) error {
 		if err := s.removeIfEmpty(version); err != nil {
 			return err
 		}
-		if there, err = exists(s.dir.fsys, version); err != nil || there {
+		if there, err = vfs.Exists(s.dir.fsys, version); err != nil || there {
 			return err
 		}
 	}

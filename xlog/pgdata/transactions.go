@@ -60,7 +60,7 @@ func newTransactions(cfg TransactionsConfig) (*Transactions, error) {
 	if cfg.BeforeWrite == nil {
 		cfg.BeforeWrite = func() error { return nil }
 	}
-	perm, err := filePerm(cfg.Dir.fsys, cfg.Dir.Path)
+	perm, err := FileMode(cfg.Dir.fsys, cfg.Dir.Path)
 	if err != nil {
 		return nil, err
 	}

@@ -36,14 +36,11 @@ const tempPrefix = "xlogtemp."
 
 // init removes what a promotion that did not come to its history file left of the timeline.
 func (s *newSegments) init(fsys vfs.FS, dir *pgdata.DataDir, tli xlog.TimelineID) error {
-	*s = newSegments{fs: fsys, dir: dir.WALPath(), size: dir.SegmentSize, tli: tli}
-	st, err := fsys.Stat(dir.Path)
+	perm, err := pgdata.FileMode(fsys, dir.Path)
 	if err != nil {
 		return err
 	}
-	if s.perm = vfs.FileMode; st.Mode().Perm()&0o050 == 0o050 {
-		s.perm |= 0o040
-	}
+	*s = newSegments{fs: fsys, dir: dir.WALPath(), perm: perm, size: dir.SegmentSize, tli: tli}
 	return removeSegments(fsys, s.dir, func(name string) bool {
 		t, _, err := s.size.ParseName(name)
 		return err == nil && t == tli

@@ -62,13 +62,5 @@ func (t *newTimeline) retirePartial() error {
 
 // marked tells whether the archiver's mark for a segment is there.
 func (t *newTimeline) marked(name, mark string) (bool, error) {
-	return fileExists(t.r.fs, filepath.Join(t.segments.dir, "archive_status", name+mark))
-}
-
-func fileExists(fsys vfs.FS, path string) (bool, error) {
-	_, err := fsys.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+	return vfs.Exists(t.r.fs, filepath.Join(t.segments.dir, "archive_status", name+mark))
 }

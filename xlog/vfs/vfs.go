@@ -54,6 +54,15 @@ const (
 	FileMode fs.FileMode = 0o600
 )
 
+// Exists tells whether there is something of that name.
+func Exists(fsys FS, name string) (bool, error) {
+	_, err := fsys.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // OS is the operating system's filesystem.
 var OS FS = osFS{}
 

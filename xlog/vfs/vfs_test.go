@@ -51,6 +51,24 @@ func TestSyncDir(t *testing.T) {
 	require.Error(t, OS.SyncDir(filepath.Join(t.TempDir(), "none")))
 }
 
+func TestExists(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	name := filepath.Join(dir, "f")
+	there, err := Exists(OS, name)
+	require.NoError(t, err)
+	require.False(t, there)
+	require.NoError(t, os.WriteFile(name, nil, FileMode))
+	for _, name := range []string{name, dir} {
+		there, err = Exists(OS, name)
+		require.NoError(t, err)
+		require.True(t, there)
+	}
+	there, err = Exists(OS, filepath.Join(name, "below"))
+	require.Error(t, err, "what cannot be known is an error")
+	require.False(t, there)
+}
+
 const lockHelper = "WALMIRROR_TEST_LOCK"
 
 // TestMain lets the test program be the process that holds a lock.

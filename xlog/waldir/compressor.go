@@ -151,7 +151,7 @@ func (c *compressor) copy(out, in vfs.File) error {
 func (d *Dir) replaceSegment(segment, temp, name string) error {
 	d.syncMu.Lock()
 	defer d.syncMu.Unlock()
-	if exists, err := d.exists(d.file(segment)); !exists {
+	if exists, err := vfs.Exists(d.fs, d.file(segment)); !exists {
 		return errors.Join(err, d.removeIfExists(d.file(temp)))
 	}
 	if err := d.fs.Rename(d.file(temp), d.file(name)); err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
 // RemoveBefore removes the segments that lie wholly before keep, of every timeline, oldest first, and returns how
@@ -65,7 +66,7 @@ func (d *Dir) removeSegment(e entry) (bool, error) {
 	if d.cfg.Partial {
 		return true, d.removeIfExists(d.file(e.name))
 	}
-	if waiting, err := d.exists(d.statusFile(e.name, readySuffix)); waiting || err != nil {
+	if waiting, err := vfs.Exists(d.fs, d.statusFile(e.name, readySuffix)); waiting || err != nil {
 		return false, err
 	}
 	if err := d.removeIfExists(d.file(e.name)); err != nil {

@@ -20,7 +20,7 @@ func (d *Dir) mark(name string) error {
 	if d.cfg.ArchiveAlways {
 		return d.markReady(name, done)
 	}
-	if exists, err := d.exists(done); exists || err != nil {
+	if exists, err := vfs.Exists(d.fs, done); exists || err != nil {
 		return err
 	}
 	if err := d.fs.Rename(d.statusFile(name, readySuffix), done); err == nil {
@@ -34,7 +34,7 @@ func (d *Dir) mark(name string) error {
 
 // markReady leaves alone a file that was archived before.
 func (d *Dir) markReady(name, done string) error {
-	if exists, err := d.exists(done); exists || err != nil {
+	if exists, err := vfs.Exists(d.fs, done); exists || err != nil {
 		return err
 	}
 	return d.makeMark(d.statusFile(name, readySuffix))
@@ -57,14 +57,6 @@ func (d *Dir) setDirtyMarks() {
 
 func (d *Dir) statusFile(name, suffix string) string {
 	return filepath.Join(d.cfg.Path, statusDirName, name+suffix)
-}
-
-func (d *Dir) exists(path string) (bool, error) {
-	_, err := d.fs.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // marks reads which files archive_status calls complete.
