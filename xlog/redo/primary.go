@@ -53,6 +53,7 @@ func (r *Redo) Primary(log Log) (*Primary, error) {
 	}
 	p := &Primary{r: r, log: log, writer: writer}
 	r.beforeWrite = func() error { return p.syncTo(r.next) }
+	r.fullPageWrites = true // it logs images of pages after every checkpoint
 	return p, nil
 }
 
@@ -92,9 +93,9 @@ func (p *Primary) Checkpoint() error {
 	if err := p.logRunningXacts(); err != nil {
 		return err
 	}
-	c := p.checkPoint(redo)
+	c := p.r.shutdownCheckPoint(redo)
 	c.Shutdown, c.OldestActiveXID = false, uint32(c.NextXID)
-	if _, err := p.insertCheckPoint(rmgr.InfoCheckPointOnline, c); err != nil {
+	if _, _, err := p.insertDurably(p.r.checkPointRecord(c)); err != nil {
 		return err
 	}
 	return p.r.Restartpoint()
@@ -102,35 +103,18 @@ func (p *Primary) Checkpoint() error {
 
 // Shutdown leaves the directory as one of a server that was shut down, and closes the Redo.
 func (p *Primary) Shutdown() error {
-	if err := p.r.flushForGood(); err != nil {
-		return err
-	}
-	c := p.checkPoint(p.writer.Next())
-	begin, err := p.insertCheckPoint(rmgr.InfoCheckPointShutdown, c)
-	if err != nil {
-		return err
-	}
-	if err := p.r.shutDown(begin, c); err != nil {
+	if err := p.r.endLog(p.writer, p.insertDurably); err != nil {
 		return err
 	}
 	return p.r.Close()
 }
 
-// checkPoint is a checkpoint of now, of a server that writes images of pages after it.
-func (p *Primary) checkPoint(redo xlog.LSN) *rmgr.CheckPoint {
-	c := p.r.shutdownCheckPoint(p.r.tli, redo)
-	c.FullPageWrites = true
-	return c
-}
-
-func (p *Primary) insertCheckPoint(info uint8, c *rmgr.CheckPoint) (begin xlog.LSN, err error) {
-	var rec xlog.RecordBuilder
-	rec.Begin(rmgr.XLOG, info, 0)
-	rec.Data(c.Append(p.r.dialect, nil))
-	if begin, _, err = p.Insert(&rec); err != nil {
-		return 0, err
+// insertDurably is Insert and Sync.
+func (p *Primary) insertDurably(rec *xlog.RecordBuilder) (begin, end xlog.LSN, err error) {
+	if begin, end, err = p.Insert(rec); err != nil {
+		return 0, 0, err
 	}
-	return begin, p.Sync()
+	return begin, end, p.Sync()
 }
 
 // logRedo marks the place where the redo of an online checkpoint begins, where the version wants that.

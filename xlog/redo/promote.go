@@ -114,14 +114,17 @@ func (r *Redo) endOn(t *newTimeline, change func(Insert) error) error {
 	if err := t.retireOld(); err != nil {
 		return err
 	}
+	return r.endLog(t.writer, t.insert)
+}
+
+// endLog writes everything, and with insert the last record of the log, which is the checkpoint of a server that is shut
+// down; and makes the directory that server's.
+func (r *Redo) endLog(writer *xlog.Writer, insert Insert) error {
 	if err := r.flushForGood(); err != nil {
 		return err
 	}
-	c := r.shutdownCheckPoint(t.tli, t.writer.Next())
-	var rec xlog.RecordBuilder
-	rec.Begin(rmgr.XLOG, rmgr.InfoCheckPointShutdown, 0)
-	rec.Data(c.Append(r.dialect, nil))
-	begin, _, err := t.insert(&rec)
+	c := r.shutdownCheckPoint(writer.Next())
+	begin, _, err := insert(r.checkPointRecord(c))
 	if err != nil {
 		return err
 	}
@@ -140,10 +143,10 @@ func (r *Redo) flushForGood() error {
 }
 
 // shutdownCheckPoint is the checkpoint at lsn of a server that is shut down now.
-func (r *Redo) shutdownCheckPoint(tli xlog.TimelineID, lsn xlog.LSN) *rmgr.CheckPoint {
+func (r *Redo) shutdownCheckPoint(lsn xlog.LSN) *rmgr.CheckPoint {
 	c := &r.counters
 	return &rmgr.CheckPoint{
-		Shutdown: true, Redo: lsn, ThisTimeLineID: tli, PrevTimeLineID: tli,
+		Shutdown: true, Redo: lsn, ThisTimeLineID: r.tli, PrevTimeLineID: r.tli,
 		FullPageWrites: r.fullPageWrites, WALLevel: int32(r.control.WalLevel),
 		NextXID: c.NextXID, NextGxid: c.NextGxid, NextOID: c.NextOID, NextRelfilenode: c.NextRelNumber,
 		NextMulti: c.NextMulti, NextMultiOffset: c.NextMultiOffset,
@@ -151,6 +154,17 @@ func (r *Redo) shutdownCheckPoint(tli xlog.TimelineID, lsn xlog.LSN) *rmgr.Check
 		Time: time.Now().Unix(), OldestCommitTsXID: c.OldestCommitTsXID, NewestCommitTsXID: c.NewestCommitTsXID,
 		Distributed: r.distributed.list(r.dialect),
 	}
+}
+
+func (r *Redo) checkPointRecord(c *rmgr.CheckPoint) *xlog.RecordBuilder {
+	info := rmgr.InfoCheckPointOnline
+	if c.Shutdown {
+		info = rmgr.InfoCheckPointShutdown
+	}
+	var rec xlog.RecordBuilder
+	rec.Begin(rmgr.XLOG, info, 0)
+	rec.Data(c.Append(r.dialect, nil))
+	return &rec
 }
 
 // firstUnloggedLSN is what unlogged relations' pages begin with (FirstNormalUnloggedLSN).
