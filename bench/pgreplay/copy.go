@@ -3,8 +3,6 @@
 package pgreplay
 
 import (
-	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -48,7 +46,7 @@ func copyTree(from, to string) error {
 		case d.Type()&fs.ModeSymlink != 0:
 			return copyLink(name, target)
 		}
-		return copyFile(name, target)
+		return pgserver.CopyFile(name, target)
 	})
 }
 
@@ -58,20 +56,6 @@ func copyLink(name, target string) error {
 		return err
 	}
 	return os.Symlink(to, target)
-}
-
-func copyFile(from, to string) error {
-	src, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(dst, src)
-	return errors.Join(err, dst.Close())
 }
 
 // directories are the paths of those in dir.

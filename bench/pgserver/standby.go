@@ -194,16 +194,22 @@ func copyTablespace(link, target, work string) error {
 	return os.Symlink(to, target)
 }
 
+// copyFile is CopyFile for a file that may be dropped meanwhile.
 func copyFile(from, to string) error {
-	src, err := os.Open(from)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err := CopyFile(from, to); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
+	return nil
+}
+
+// CopyFile copies a file to one that is not there yet.
+func CopyFile(from, to string) error {
+	src, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
