@@ -72,15 +72,17 @@ func newTakeover(t *testing.T, major int) *takeover {
 	return to
 }
 
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "walmirror-standby-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err != nil {
+// buildDir has the program once a test has asked for it.
+var buildDir string
+
+var build = sync.OnceValues(func() (program string, err error) {
+	if buildDir, err = os.MkdirTemp("", "walmirror-standby-"); err != nil {
 		return "", err
 	}
-	program := filepath.Join(dir, "standby")
+	if err := os.Chmod(buildDir, 0o755); err != nil {
+		return "", err
+	}
+	program = filepath.Join(buildDir, "standby")
 	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, out)
@@ -94,9 +96,7 @@ func TestMain(m *testing.M) {
 		os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	code := m.Run()
-	if program, err := build(); err == nil {
-		os.RemoveAll(filepath.Dir(program))
-	}
+	os.RemoveAll(buildDir)
 	os.Exit(code)
 }
 
