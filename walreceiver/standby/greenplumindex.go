@@ -85,8 +85,6 @@ func compareKeys(a, b []byte) int {
 }
 
 const (
-	indexHeader   = 8      // bytes of IndexTupleData, before the key
-	indexPlain    = 0x1FFF // of t_info: the size, without flags
 	btreeRootAt   = 24 + 8 // of btm_root in the metapage, behind the page's header, magic and version
 	btreeLeafRoot = 0x03   // BTP_LEAF and BTP_ROOT
 	btreeFlagsAt  = 12     // in BTPageOpaqueData
@@ -119,10 +117,10 @@ func (c *roleChange) insertEntry(index segmentIndex, tid bufpage.TID) error {
 	}
 	c.own.PreferredRole = 'p'
 	key := index.key(&c.own.SegmentConfiguration)
-	entry := make(bufpage.IndexTuple, aligned(indexHeader+len(key)))
+	entry := make(bufpage.IndexTuple, bufpage.MaxAlign(bufpage.IndexHeaderSize+len(key)))
 	entry.SetTID(tid)
-	entry.SetInfo(uint16(len(entry)))
-	copy(entry[indexHeader:], key)
+	entry.SetSize(len(entry))
+	copy(entry[bufpage.IndexHeaderSize:], key)
 	offset, err := entryPlace(page, entry, len(key))
 	if err != nil {
 		return fmt.Errorf("%w: index %s: %w", errSegmentRows, index.locator, err)
@@ -137,14 +135,14 @@ func (c *roleChange) insertEntry(index segmentIndex, tid bufpage.TID) error {
 // entryPlace is where an entry goes on the only page of an index: behind those with smaller keys, and among equal ones in
 // order of their rows' places.
 func entryPlace(page bufpage.Page, entry bufpage.IndexTuple, keyLen int) (uint16, error) {
-	key := entry[indexHeader : indexHeader+keyLen]
+	key := entry[bufpage.IndexHeaderSize : bufpage.IndexHeaderSize+keyLen]
 	at := page.MaxOffset() + 1
 	for off := page.MaxOffset(); off >= 1; off-- {
 		t := page.IndexTuple(off)
-		if len(t) < indexHeader+keyLen || t.Info()&^indexPlain != 0 {
+		if len(t) < bufpage.IndexHeaderSize+keyLen || int(t.Info()) != t.Size() {
 			return 0, fmt.Errorf("entry %d is of an unknown kind", off)
 		}
-		order := compareKeys(t[indexHeader:indexHeader+keyLen], key)
+		order := compareKeys(t[bufpage.IndexHeaderSize:bufpage.IndexHeaderSize+keyLen], key)
 		if order == 0 {
 			order = comparePlaces(t.TID(), entry.TID())
 		}

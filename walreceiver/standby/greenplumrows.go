@@ -73,7 +73,7 @@ func (c *roleChange) plan() error {
 // checkRoom looks whether the pages have room for what comes.
 func (c *roleChange) checkRoom() error {
 	page, err := c.read(c.rel.Locator, c.own.tid.Block)
-	if err == nil && page.HeapFreeSpace() < aligned(len(c.own.tuple)) {
+	if err == nil && page.HeapFreeSpace() < bufpage.MaxAlign(len(c.own.tuple)) {
 		err = fmt.Errorf("%w: block %d has no room", errSegmentRows, c.own.tid.Block)
 	}
 	for i := range c.indexes {
@@ -140,10 +140,10 @@ func (c *roleChange) carryOut(insert redo.Insert) error {
 // beginTransaction takes the next transaction id, and makes the pages on which its end is noted (ExtendCLOG and
 // DistributedLog_Extend).
 func (c *roleChange) beginTransaction() error {
-	c.xid = max(uint32(c.r.Counters().NextXID), 3)
+	c.xid = max(uint32(c.r.Counters().NextXID), xlog.FirstNormalXID)
 	size := uint32(c.r.DataDir().Dialect.BlockSize())
 	for id, perPage := range map[xlog.RmgrID]uint32{rmgr.CLOG: size * 4, rmgr.DistributedLog: size / 8} {
-		if c.xid%perPage != 0 && c.xid != 3 {
+		if c.xid%perPage != 0 && c.xid != xlog.FirstNormalXID {
 			continue
 		}
 		c.rec.Begin(id, rmgr.InfoCLOGZeroPage, 0)
@@ -188,19 +188,9 @@ func (c *roleChange) page(rel xlog.RelFileLocator, block uint32) (page bufpage.P
 	return page, c.add()
 }
 
-// aligned is a length on a page.
-func aligned(n int) int { return (n + maxAlign - 1) &^ (maxAlign - 1) }
-
-// Bits of tuples and of records about them (src/include/access/htup_details.h, heapam_xlog.h).
+// Places in a row of gp_segment_configuration, which begins with dbid and content.
 const (
-	pageAllVisible  = 0x0004 // PD_ALL_VISIBLE
-	keysUpdated     = 0x10   // XLHL_KEYS_UPDATED
-	allVisibleOld   = 1 << 0 // XLH_DELETE_ALL_VISIBLE_CLEARED, XLH_UPDATE_OLD_ALL_VISIBLE_CLEARED
-	keptInfomask    = 0x0F   // HEAP_HASNULL and the like: what the tuple's bytes are
-	newRowInfomask  = 0x2800 // HEAP_UPDATED, HEAP_XMAX_INVALID
-	keptInfomask2   = 0x07FF // number of attributes
-	maxAlign        = 8
-	segmentRoleAt   = 4 // of role in the row: dbid and content are before it
+	segmentRoleAt   = 4
 	preferredRoleAt = 5
 )
 
@@ -210,18 +200,18 @@ func (c *roleChange) delete(tid bufpage.TID) error {
 	if err != nil {
 		return err
 	}
-	c.rec.Begin(rmgr.Heap, rmgr.InfoHeapDelete, c.xid)
-	c.rec.Block(0, c.rel.Locator, xlog.MainFork, tid.Block, 0)
-	data := binary.LittleEndian.AppendUint32(nil, c.xid)
-	data = binary.LittleEndian.AppendUint16(data, tid.Offset)
-	c.rec.Data(append(data, keysUpdated, clearedFlag(page)))
+	p := rmgr.HeapDelete{
+		Xmax: c.xid, Offset: tid.Offset, Infobits: rmgr.KeysUpdated,
+		Flags: cleared(page, rmgr.HeapDeleteAllVisibleCleared),
+	}
+	p.Build(&c.rec, c.xid, c.rel.Locator, tid.Block)
 	return c.add()
 }
 
-// clearedFlag says that a page is not all-visible any more, if it was.
-func clearedFlag(page bufpage.Page) uint8 {
-	if page.Flags()&pageAllVisible != 0 {
-		return allVisibleOld
+// cleared is flag when a page was all-visible until now.
+func cleared(page bufpage.Page, flag uint8) uint8 {
+	if page.Flags()&bufpage.AllVisible != 0 {
+		return flag
 	}
 	return 0
 }
@@ -235,20 +225,14 @@ func (c *roleChange) update() (at bufpage.TID, err error) {
 	}
 	t := c.own.tuple
 	t.Data()[segmentRoleAt], t.Data()[preferredRoleAt] = 'p', 'p'
-	t.SetInfomask(t.Infomask()&keptInfomask | newRowInfomask)
-	t.SetInfomask2(t.Infomask2() & keptInfomask2)
+	t.SetInfomask(t.Infomask()&^bufpage.XactMask | bufpage.Updated | bufpage.XmaxInvalid)
+	t.SetInfomask2(t.Infomask2() & bufpage.NattsMask)
 	at = bufpage.TID{Block: own.Block, Offset: uint16(page.MaxOffset() + 1)}
-
-	c.rec.Begin(rmgr.Heap, rmgr.InfoHeapUpdate, c.xid)
-	c.rec.Block(0, c.rel.Locator, xlog.MainFork, own.Block, 0)
-	head := binary.LittleEndian.AppendUint16(nil, t.Infomask2())
-	head = append(binary.LittleEndian.AppendUint16(head, t.Infomask()), byte(t.Hoff()))
-	c.rec.BlockData(0, head)
-	c.rec.BlockData(0, t[bufpage.HeapHeaderSize:])
-	data := binary.LittleEndian.AppendUint32(nil, c.xid)
-	data = append(binary.LittleEndian.AppendUint16(data, own.Offset), keysUpdated, clearedFlag(page))
-	data = binary.LittleEndian.AppendUint32(data, 0)
-	c.rec.Data(binary.LittleEndian.AppendUint16(data, at.Offset))
+	p := rmgr.HeapUpdate{
+		OldXmax: c.xid, OldOffset: own.Offset, OldInfobits: rmgr.KeysUpdated, NewOffset: at.Offset,
+		Flags: cleared(page, rmgr.HeapUpdateOldAllVisibleCleared), New: rmgr.HeapTupleOf(t),
+	}
+	p.Build(&c.rec, c.xid, c.rel.Locator, at.Block, own.Block)
 	return at, c.add()
 }
 

@@ -4,27 +4,12 @@ package coordinator
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/bufpage"
 	"github.com/walmirror/walmirror/xlog/catalog"
 	"github.com/walmirror/walmirror/xlog/rmgr"
-)
-
-// Bits of tuples and records (src/include/access/htup_details.h and heapam_xlog.h).
-const (
-	xmaxInvalid = 0x0800 // HEAP_XMAX_INVALID
-	updated     = 0x2000 // HEAP_UPDATED
-	heapOnly    = 0x8000 // HEAP_ONLY_TUPLE, of infomask2
-
-	infobitsKeysUpdated = 0x10 // XLHL_KEYS_UPDATED
-
-	allVisible = 0x0004 // PD_ALL_VISIBLE
-
-	allVisibleCleared    = 1 << 0 // XLH_INSERT_ALL_VISIBLE_CLEARED, and the same of a deletion and of an update's old page
-	newAllVisibleCleared = 1 << 1 // XLH_UPDATE_NEW_ALL_VISIBLE_CLEARED
 )
 
 // place is where a tuple is, or is to be.
@@ -43,12 +28,12 @@ func (tx *Tx) insertTuple(rel *catalog.Relation, tuple bufpage.HeapTuple) error 
 	if err := tx.touch(rel.Locator, &at); err != nil {
 		return err
 	}
-	tuple.SetInfomask(tuple.Infomask() | xmaxInvalid)
-	rec := &tx.c.rec
-	tx.begin(rmgr.InfoHeapInsert, at)
-	rec.Block(0, rel.Locator, xlog.MainFork, at.tid.Block, at.flags())
-	rec.BlockData(0, recordTuple(tuple))
-	rec.Data([]byte{byte(at.tid.Offset), byte(at.tid.Offset >> 8), at.cleared(allVisibleCleared)})
+	tuple.SetInfomask(tuple.Infomask() | bufpage.XmaxInvalid)
+	p := rmgr.HeapInsert{
+		Offset: at.tid.Offset, Flags: at.cleared(rmgr.HeapInsertAllVisibleCleared), Init: at.init,
+		Tuple: rmgr.HeapTupleOf(tuple),
+	}
+	p.Build(&tx.c.rec, tx.xid, rel.Locator, at.tid.Block)
 	return tx.insert()
 }
 
@@ -57,12 +42,11 @@ func (tx *Tx) deleteTuple(rel *catalog.Relation, at place) error {
 	if err := tx.touch(rel.Locator, &at); err != nil {
 		return err
 	}
-	rec := &tx.c.rec
-	tx.begin(rmgr.InfoHeapDelete, at)
-	rec.Block(0, rel.Locator, xlog.MainFork, at.tid.Block, 0)
-	data := binary.LittleEndian.AppendUint32(nil, tx.xid)
-	data = binary.LittleEndian.AppendUint16(data, at.tid.Offset)
-	rec.Data(append(data, infobitsKeysUpdated, at.cleared(allVisibleCleared)))
+	p := rmgr.HeapDelete{
+		Xmax: tx.xid, Offset: at.tid.Offset, Infobits: rmgr.KeysUpdated,
+		Flags: at.cleared(rmgr.HeapDeleteAllVisibleCleared),
+	}
+	p.Build(&tx.c.rec, tx.xid, rel.Locator, at.tid.Block)
 	return tx.insert()
 }
 
@@ -76,47 +60,24 @@ func (tx *Tx) updateTuple(rel *catalog.Relation, old place, tuple bufpage.HeapTu
 	if err := tx.touch(rel.Locator, &old); err != nil {
 		return err
 	}
-	tuple.SetInfomask(tuple.Infomask() | xmaxInvalid | updated)
-	info := rmgr.InfoHeapUpdate
+	tuple.SetInfomask(tuple.Infomask() | bufpage.XmaxInvalid | bufpage.Updated)
 	if hot {
-		info = rmgr.InfoHeapHotUpdate
-		tuple.SetInfomask2(tuple.Infomask2() | heapOnly)
+		tuple.SetInfomask2(tuple.Infomask2() | bufpage.OnlyTuple)
 	} else if err := tx.touch(rel.Locator, &at); err != nil {
 		return err
 	}
-	rec := &tx.c.rec
-	tx.begin(info, at)
-	rec.Block(0, rel.Locator, xlog.MainFork, at.tid.Block, at.flags())
-	rec.BlockData(0, recordTuple(tuple))
-	if !hot {
-		rec.Block(1, rel.Locator, xlog.MainFork, old.tid.Block, 0)
+	p := rmgr.HeapUpdate{
+		OldXmax: tx.xid, OldOffset: old.tid.Offset, NewOffset: at.tid.Offset, Init: at.init, Hot: hot,
+		Flags: old.cleared(rmgr.HeapUpdateOldAllVisibleCleared) | at.cleared(rmgr.HeapUpdateNewAllVisibleCleared),
+		New:   rmgr.HeapTupleOf(tuple),
 	}
-	data := binary.LittleEndian.AppendUint32(nil, tx.xid)
-	data = binary.LittleEndian.AppendUint16(data, old.tid.Offset)
-	data = append(data, 0, old.cleared(allVisibleCleared)|at.cleared(newAllVisibleCleared))
-	data = binary.LittleEndian.AppendUint32(data, 0)
-	rec.Data(binary.LittleEndian.AppendUint16(data, at.tid.Offset))
+	p.Build(&tx.c.rec, tx.xid, rel.Locator, at.tid.Block, old.tid.Block)
 	return tx.insert()
-}
-
-func (tx *Tx) begin(info uint8, at place) {
-	if at.init {
-		info |= rmgr.InfoHeapInitPage
-	}
-	tx.c.rec.Begin(rmgr.Heap, info, tx.xid)
 }
 
 func (tx *Tx) insert() error {
 	_, _, err := tx.c.primary.Insert(&tx.c.rec)
 	return err
-}
-
-// flags is what the record says of the page.
-func (at place) flags() uint8 {
-	if at.init {
-		return xlog.BlockWillInit
-	}
-	return 0
 }
 
 // cleared is flag when the page is not all-visible any more.
@@ -125,14 +86,6 @@ func (at place) cleared(flag uint8) uint8 {
 		return flag
 	}
 	return 0
-}
-
-// recordTuple is a tuple as records have it: xl_heap_header and what follows the fixed header.
-func recordTuple(t bufpage.HeapTuple) []byte {
-	p := binary.LittleEndian.AppendUint16(nil, t.Infomask2())
-	p = binary.LittleEndian.AppendUint16(p, t.Infomask())
-	p = append(p, byte(t.Hoff()))
-	return append(p, t[bufpage.HeapHeaderSize:]...)
 }
 
 // room finds a place for a tuple of n bytes: on the last page, or on a new one.
@@ -182,7 +135,7 @@ func freePlace(page bufpage.Page, block uint32, n int) place {
 		return place{tid: bufpage.TID{Block: block, Offset: 1}, init: true}
 	}
 	at := place{tid: bufpage.TID{Block: block}}
-	if page.HeapFreeSpace() >= (n+7)&^7 {
+	if page.HeapFreeSpace() >= bufpage.MaxAlign(n) {
 		at.tid.Offset = uint16(page.MaxOffset() + 1)
 	}
 	return at
@@ -201,7 +154,7 @@ func (tx *Tx) touch(rel xlog.RelFileLocator, at *place) error {
 		if err != nil {
 			return err
 		}
-		at.visible = b.Flags()&allVisible != 0
+		at.visible = b.Flags()&bufpage.AllVisible != 0
 		if imaged = b.LSN() <= tx.c.redo.Progress().Restartpoint; imaged {
 			rec.Begin(rmgr.XLOG, rmgr.InfoFPI, 0)
 			rec.Block(0, rel, xlog.MainFork, at.tid.Block, 0)

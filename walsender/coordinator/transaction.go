@@ -248,7 +248,7 @@ func (tx *Tx) rows(rel *catalog.Relation, fn func(row *catalog.Row, at place) er
 	return tx.c.look(func() error {
 		return rel.ScanVersions(func(row *catalog.Row, visible bool) error {
 			own := row.XMin() == tx.xid
-			gone := row.XMax() == tx.xid && row.Tuple().Infomask()&xmaxInvalid == 0
+			gone := row.XMax() == tx.xid && row.Tuple().Infomask()&bufpage.XmaxInvalid == 0
 			if gone || !visible && !own {
 				return nil
 			}

@@ -12,8 +12,8 @@ const (
 	maxLineOffset = 0x7FFF // what lp_off and lp_len can say
 )
 
-// maxAlign rounds up to a multiple of 8 (MAXALIGN).
-func maxAlign(n int) int { return (n + 7) &^ 7 }
+// MaxAlign rounds up to a multiple of 8 (MAXALIGN).
+func MaxAlign(n int) int { return (n + 7) &^ 7 }
 
 // errItem is an ErrItem.
 func errItem(format string, args ...any) error {
@@ -31,7 +31,7 @@ func (p Page) checkPointers() error {
 
 // checkAligned is checkPointers, and the special space begins where it may.
 func (p Page) checkAligned() error {
-	if special := p.SpecialOffset(); special != maxAlign(special) {
+	if special := p.SpecialOffset(); special != MaxAlign(special) {
 		return fmt.Errorf("%w: corrupted page pointers: special = %d", ErrPage, special)
 	}
 	return p.checkPointers()
@@ -39,7 +39,7 @@ func (p Page) checkAligned() error {
 
 // MaxHeapTuples is the number of line pointers that a heap page of the size may have (MaxHeapTuplesPerPage).
 func MaxHeapTuples(pageSize int) int {
-	return (pageSize - HeaderSize) / (maxAlign(HeapHeaderSize) + itemIDSize)
+	return (pageSize - HeaderSize) / (MaxAlign(HeapHeaderSize) + itemIDSize)
 }
 
 // AddItem puts an item on the page and returns its offset number (PageAddItemExtended in
@@ -60,7 +60,7 @@ func (p Page) AddItem(item []byte, off int, overwrite, heap bool) (int, error) {
 	if heap && off > MaxHeapTuples(len(p)) {
 		return 0, errItem("no more than %d on a heap page", MaxHeapTuples(len(p)))
 	}
-	lower, upper := p.Lower(), p.Upper()-maxAlign(len(item))
+	lower, upper := p.Lower(), p.Upper()-MaxAlign(len(item))
 	if off == limit || shuffle {
 		lower += itemIDSize
 	}

@@ -41,7 +41,7 @@ func (c *compaction) begin(p Page, limit int) error {
 
 // add keeps the item of id, which will be that of line pointer off.
 func (c *compaction) add(off int, id ItemID) error {
-	at, length := id.Offset(), maxAlign(id.Len())
+	at, length := id.Offset(), MaxAlign(id.Len())
 	if at < c.page.Upper() || at+length > c.page.SpecialOffset() {
 		return errItem("corrupted line pointer: offset = %d, size = %d", at, id.Len())
 	}

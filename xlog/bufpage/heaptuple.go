@@ -38,7 +38,7 @@ const (
 	Updated        uint16 = 0x2000 // HEAP_UPDATED
 	Moved          uint16 = 0xC000 // HEAP_MOVED, both bits
 
-	xactMask uint16 = 0xFFF0 // HEAP_XACT_MASK
+	XactMask uint16 = 0xFFF0 // HEAP_XACT_MASK: what is about transactions
 )
 
 // Bits of t_infomask2.
@@ -47,7 +47,7 @@ const (
 	HotUpdated  uint16 = 0x4000 // HEAP_HOT_UPDATED
 	OnlyTuple   uint16 = 0x8000 // HEAP_ONLY_TUPLE
 
-	nattsMask uint16 = 0x07FF // HEAP_NATTS_MASK
+	NattsMask uint16 = 0x07FF // HEAP_NATTS_MASK
 )
 
 // HeapTuple is the tuple that line pointer off points to: nil when that is not normal, or what it points to is too
@@ -74,7 +74,7 @@ func (t HeapTuple) Infomask() uint16      { return binary.LittleEndian.Uint16(t[
 func (t HeapTuple) SetInfomask(v uint16)  { binary.LittleEndian.PutUint16(t[20:], v) }
 
 // Natts is the number of columns that the tuple has.
-func (t HeapTuple) Natts() int { return int(t.Infomask2() & nattsMask) }
+func (t HeapTuple) Natts() int { return int(t.Infomask2() & NattsMask) }
 
 // Hoff is t_hoff, but not more than the tuple's length.
 func (t HeapTuple) Hoff() int { return min(int(t[22]), len(t)) }

@@ -18,10 +18,10 @@ func (p Page) indexItem(off int) (at, length int, err error) {
 // placed checks where a line pointer of an index points to.
 func (p Page) placed(id ItemID) (at, length int, err error) {
 	at, length = id.Offset(), id.Len()
-	if at < p.Upper() || at+length > p.SpecialOffset() || at != maxAlign(at) {
+	if at < p.Upper() || at+length > p.SpecialOffset() || at != MaxAlign(at) {
 		return 0, 0, errItem("corrupted line pointer: offset = %d, size = %d", at, length)
 	}
-	return at, maxAlign(length), nil
+	return at, MaxAlign(length), nil
 }
 
 // shift moves what lies before at up by n bytes, and has the first lines line pointers of items up to there follow;
@@ -139,7 +139,7 @@ func (p Page) IndexOverwrite(d *xlog.Dialect, off int, item []byte) error {
 	if err != nil {
 		return err
 	}
-	grow := maxAlign(len(item)) - length
+	grow := MaxAlign(len(item)) - length
 	if grow > p.Upper()-p.Lower() || len(item) > maxLineOffset {
 		return errItem("no room for %d bytes instead of %d", len(item), length)
 	}

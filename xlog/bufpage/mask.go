@@ -52,8 +52,8 @@ func (p Page) MaskHeapItems(block uint32) error {
 			}
 			HeapTuple(p[id.Offset():end]).mask(block, uint16(off))
 		}
-		if id.Len() != 0 && maxAlign(end) <= len(p) {
-			clear(p[end:maxAlign(end)])
+		if id.Len() != 0 && MaxAlign(end) <= len(p) {
+			clear(p[end:MaxAlign(end)])
 		}
 	}
 	return nil
@@ -62,7 +62,7 @@ func (p Page) MaskHeapItems(block uint32) error {
 func (t HeapTuple) mask(block uint32, off uint16) {
 	mask := t.Infomask()
 	if mask&XminFrozen != XminFrozen {
-		mask &^= xactMask
+		mask &^= XactMask
 	} else {
 		mask &^= XmaxInvalid | XmaxCommitted
 	}

@@ -11,17 +11,13 @@ import (
 	"github.com/walmirror/walmirror/xlog/rmgr"
 )
 
-// Bits of HeapInsert.Flags and HeapMultiInsert.Flags.
-const (
-	insertAllVisibleCleared uint8 = 1 << 0 // XLH_INSERT_ALL_VISIBLE_CLEARED
-	insertAllFrozenSet      uint8 = 1 << 5 // XLH_INSERT_ALL_FROZEN_SET
-)
+// insertAllFrozenSet is XLH_INSERT_ALL_FROZEN_SET of HeapMultiInsert.Flags.
+const insertAllFrozenSet uint8 = 1 << 5
 
 // Bits of HeapDelete.Flags.
 const (
-	deleteAllVisibleCleared uint8 = 1 << 0 // XLH_DELETE_ALL_VISIBLE_CLEARED
-	deleteIsSuper           uint8 = 1 << 3 // XLH_DELETE_IS_SUPER: takes back a speculative insertion
-	deleteIsPartitionMove   uint8 = 1 << 4 // XLH_DELETE_IS_PARTITION_MOVE
+	deleteIsSuper         uint8 = 1 << 3 // XLH_DELETE_IS_SUPER: takes back a speculative insertion
+	deleteIsPartitionMove uint8 = 1 << 4 // XLH_DELETE_IS_PARTITION_MOVE
 )
 
 // heap redoes the records of Heap (heap_redo in src/backend/access/heap/heapam_xlog.c, heapam.c up to PostgreSQL 17).
@@ -69,7 +65,7 @@ func (r *Redo) heapBlock(id uint8, init bool) (*pgdata.Buffer, action, error) {
 // insertBlock finds the block that a record inserts into, after the visibility map was told of it.
 func (r *Redo) insertBlock(flags uint8, init bool) (*xlog.BlockRef, *pgdata.Buffer, action, error) {
 	ref, err := r.heapRef(0)
-	if err == nil && flags&insertAllVisibleCleared != 0 {
+	if err == nil && flags&rmgr.HeapInsertAllVisibleCleared != 0 {
 		err = r.clearVisible(ref.Rel, ref.Block, vmValidBits)
 	}
 	if err != nil {
@@ -89,7 +85,7 @@ func (r *Redo) heapInsert(p *rmgr.HeapInsert) error {
 		return r.pageError(buf, err)
 	}
 	free := buf.Page.HeapFreeSpace()
-	if p.Flags&insertAllVisibleCleared != 0 {
+	if p.Flags&rmgr.HeapInsertAllVisibleCleared != 0 {
 		setAllVisible(buf.Page, false)
 	}
 	r.changed(buf)
@@ -121,7 +117,7 @@ func (r *Redo) heapDelete(p *rmgr.HeapDelete) error {
 	if err != nil {
 		return err
 	}
-	if p.Flags&deleteAllVisibleCleared != 0 {
+	if p.Flags&rmgr.HeapDeleteAllVisibleCleared != 0 {
 		if err := r.clearVisible(ref.Rel, ref.Block, vmValidBits); err != nil {
 			return err
 		}
@@ -144,7 +140,7 @@ func deleteTuple(page bufpage.Page, p *rmgr.HeapDelete, block, xid uint32) error
 	}
 	resetCID(t)
 	setPrunable(page, xid)
-	if p.Flags&deleteAllVisibleCleared != 0 {
+	if p.Flags&rmgr.HeapDeleteAllVisibleCleared != 0 {
 		setAllVisible(page, false)
 	}
 	if p.Flags&deleteIsPartitionMove != 0 {

@@ -46,7 +46,7 @@ func (r *Redo) heapMultiInsert(p *rmgr.HeapMultiInsert) error {
 		return r.pageError(buf, err)
 	}
 	free := buf.Page.HeapFreeSpace()
-	if p.Flags&insertAllVisibleCleared != 0 {
+	if p.Flags&rmgr.HeapInsertAllVisibleCleared != 0 {
 		setAllVisible(buf.Page, false)
 	}
 	if p.Flags&insertAllFrozenSet != 0 {

@@ -113,7 +113,7 @@ func TestHeapClearsVisible(t *testing.T) {
 		}))
 		require.Equal(t, uint8(1<<2), r.testPage(t, xlog.VisibilityMapFork, 0)[24+2])
 		r.testRecord(703, heapBlock0(0))
-		require.NoError(t, r.heap(&rmgr.HeapDelete{Xmax: 703, Offset: 1, Flags: deleteAllVisibleCleared}))
+		require.NoError(t, r.heap(&rmgr.HeapDelete{Xmax: 703, Offset: 1, Flags: rmgr.HeapDeleteAllVisibleCleared}))
 		require.Zero(t, r.testPage(t, xlog.VisibilityMapFork, 0)[24+2])
 		require.Zero(t, r.testPage(t, xlog.MainFork, 9).Flags()&bufpage.AllVisible)
 

@@ -11,12 +11,6 @@ import (
 	"github.com/walmirror/walmirror/xlog/rmgr"
 )
 
-// Bits of HeapUpdate.Flags.
-const (
-	updateOldAllVisibleCleared uint8 = 1 << 0 // XLH_UPDATE_OLD_ALL_VISIBLE_CLEARED
-	updateNewAllVisibleCleared uint8 = 1 << 1 // XLH_UPDATE_NEW_ALL_VISIBLE_CLEARED
-)
-
 // heapUpdate is heap_xlog_update. The new tuple goes to block 0, where the old one is too unless there is a block 1.
 func (r *Redo) heapUpdate(p *rmgr.HeapUpdate) error {
 	ref, err := r.heapRef(0)
@@ -33,7 +27,7 @@ func (r *Redo) heapUpdate(p *rmgr.HeapUpdate) error {
 			return err
 		}
 	}
-	if p.Flags&updateNewAllVisibleCleared != 0 {
+	if p.Flags&rmgr.HeapUpdateNewAllVisibleCleared != 0 {
 		if err := r.clearVisible(ref.Rel, ref.Block, vmValidBits); err != nil {
 			return err
 		}
@@ -50,7 +44,7 @@ func (r *Redo) updateOld(p *rmgr.HeapUpdate, newRef *xlog.BlockRef) (*pgdata.Buf
 	if other := r.body.Block(1); other != nil {
 		ref = other
 	}
-	if p.Flags&updateOldAllVisibleCleared != 0 {
+	if p.Flags&rmgr.HeapUpdateOldAllVisibleCleared != 0 {
 		if err := r.clearVisible(newRef.Rel, ref.Block, vmValidBits); err != nil {
 			return nil, nil, notFound, err
 		}
@@ -78,7 +72,7 @@ func updateOldTuple(page bufpage.Page, p *rmgr.HeapUpdate, newBlock, xid uint32)
 	resetCID(t)
 	t.SetCTID(bufpage.TID{Block: newBlock, Offset: p.NewOffset})
 	setPrunable(page, xid)
-	if p.Flags&updateOldAllVisibleCleared != 0 {
+	if p.Flags&rmgr.HeapUpdateOldAllVisibleCleared != 0 {
 		setAllVisible(page, false)
 	}
 	return t, nil
@@ -95,7 +89,7 @@ func (r *Redo) updateNew(p *rmgr.HeapUpdate, ref *xlog.BlockRef, buf *pgdata.Buf
 	if err := addTuple(buf.Page, t, p.NewOffset); err != nil {
 		return r.pageError(buf, err)
 	}
-	if p.Flags&updateNewAllVisibleCleared != 0 {
+	if p.Flags&rmgr.HeapUpdateNewAllVisibleCleared != 0 {
 		setAllVisible(buf.Page, false)
 	}
 	free := buf.Page.HeapFreeSpace()

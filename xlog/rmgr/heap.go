@@ -4,23 +4,20 @@ package rmgr
 
 import "github.com/walmirror/walmirror/xlog"
 
-// heapInitPage is XLOG_HEAP_INIT_PAGE: the tuple is the first on its page, which redo makes anew.
-const heapInitPage uint8 = 0x80
-
 // Records of Heap (src/include/access/heapam_xlog.h, src/backend/access/rmgrdesc/heapdesc.c).
 func heapOps(*xlog.Dialect) []op {
 	insert := func() Payload { return new(HeapInsert) }
 	update := func() Payload { return new(HeapUpdate) }
 	hotUpdate := func() Payload { return &HeapUpdate{Hot: true} }
 	return []op{
-		{0x00, "INSERT", insert},
-		{0x00 | heapInitPage, "INSERT+INIT", insert},
-		{0x10, "DELETE", func() Payload { return new(HeapDelete) }},
-		{0x20, "UPDATE", update},
-		{0x20 | heapInitPage, "UPDATE+INIT", update},
+		{InfoHeapInsert, "INSERT", insert},
+		{InfoHeapInsert | InfoHeapInitPage, "INSERT+INIT", insert},
+		{InfoHeapDelete, "DELETE", func() Payload { return new(HeapDelete) }},
+		{InfoHeapUpdate, "UPDATE", update},
+		{InfoHeapUpdate | InfoHeapInitPage, "UPDATE+INIT", update},
 		{0x30, "TRUNCATE", func() Payload { return new(HeapTruncate) }},
-		{0x40, "HOT_UPDATE", hotUpdate},
-		{0x40 | heapInitPage, "HOT_UPDATE+INIT", hotUpdate},
+		{InfoHeapHotUpdate, "HOT_UPDATE", hotUpdate},
+		{InfoHeapHotUpdate | InfoHeapInitPage, "HOT_UPDATE+INIT", hotUpdate},
 		{0x50, "HEAP_CONFIRM", func() Payload { return new(HeapConfirm) }},
 		{0x60, "LOCK", func() Payload { return new(HeapLock) }},
 		{0x70, "INPLACE", func() Payload { return new(HeapInplace) }},
@@ -39,7 +36,7 @@ type HeapInsert struct {
 }
 
 func (p *HeapInsert) decode(in *input) {
-	p.Offset, p.Flags, p.Init = in.u16(), in.u8(), in.rec.Info&heapInitPage != 0
+	p.Offset, p.Flags, p.Init = in.u16(), in.u8(), in.rec.Info&InfoHeapInitPage != 0
 	data := in.block(0)
 	p.Tuple = data.heapTuple()
 	in.check(&data)
@@ -57,12 +54,19 @@ func (p *Printing) appendOffsetFlags(dst []byte, offset uint16, flags uint8) []b
 	return appendHex2(appendUint(dst, "off ", offset), " flags ", flags)
 }
 
-// Bits of HeapDelete.Flags and HeapUpdate.Flags that say that the old tuple, or its replica identity, is in the record.
+// Bits of Flags of HeapInsert and HeapMultiInsert, of HeapDelete and of HeapUpdate.
 const (
+	HeapInsertAllVisibleCleared    uint8 = 1 << 0 // XLH_INSERT_ALL_VISIBLE_CLEARED: the page was all-visible
+	HeapDeleteAllVisibleCleared    uint8 = 1 << 0 // XLH_DELETE_ALL_VISIBLE_CLEARED
+	HeapUpdateOldAllVisibleCleared uint8 = 1 << 0 // XLH_UPDATE_OLD_ALL_VISIBLE_CLEARED
+	HeapUpdateNewAllVisibleCleared uint8 = 1 << 1 // XLH_UPDATE_NEW_ALL_VISIBLE_CLEARED, where that is another page
+
+	// The old tuple, or its replica identity, is in the record.
 	deleteContainsOld = 1<<1 | 1<<2 // XLH_DELETE_CONTAINS_OLD
 	updateContainsOld = 1<<2 | 1<<3 // XLH_UPDATE_CONTAINS_OLD
-	updatePrefix      = 1 << 5      // XLH_UPDATE_PREFIX_FROM_OLD
-	updateSuffix      = 1 << 6      // XLH_UPDATE_SUFFIX_FROM_OLD
+
+	updatePrefix = 1 << 5 // XLH_UPDATE_PREFIX_FROM_OLD
+	updateSuffix = 1 << 6 // XLH_UPDATE_SUFFIX_FROM_OLD
 )
 
 // HeapDelete is xl_heap_delete: a tuple was deleted. Block 0 is its page.
@@ -115,7 +119,7 @@ type HeapUpdate struct {
 
 func (p *HeapUpdate) decode(in *input) {
 	*p = HeapUpdate{OldXmax: in.u32(), OldOffset: in.u16(), OldInfobits: Infobits(in.u8()), Flags: in.u8(),
-		NewXmax: in.u32(), NewOffset: in.u16(), Init: in.rec.Info&heapInitPage != 0, Hot: p.Hot}
+		NewXmax: in.u32(), NewOffset: in.u16(), Init: in.rec.Info&InfoHeapInitPage != 0, Hot: p.Hot}
 	if p.Flags&updateContainsOld != 0 {
 		p.Old = in.heapTuple()
 	}

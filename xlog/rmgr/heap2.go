@@ -15,7 +15,7 @@ func heap2Ops(d *xlog.Dialect) []op {
 		{0x00, "REWRITE", func() Payload { return new(HeapRewrite) }},
 		{0x40, "VISIBLE", func() Payload { return new(HeapVisible) }},
 		{0x50, "MULTI_INSERT", multi},
-		{0x50 | heapInitPage, "MULTI_INSERT+INIT", multi},
+		{0x50 | InfoHeapInitPage, "MULTI_INSERT+INIT", multi},
 		{0x60, "LOCK_UPDATED", func() Payload { return new(HeapLockUpdated) }},
 		{0x70, "NEW_CID", func() Payload { return new(HeapNewCid) }},
 	}
@@ -81,7 +81,7 @@ type HeapMultiInsert struct {
 }
 
 func (p *HeapMultiInsert) decode(in *input) {
-	*p = HeapMultiInsert{Flags: in.u8(), Init: in.rec.Info&heapInitPage != 0}
+	*p = HeapMultiInsert{Flags: in.u8(), Init: in.rec.Info&InfoHeapInitPage != 0}
 	in.align(2)
 	p.N = in.u16()
 	if !p.Init {

@@ -17,7 +17,7 @@
 //
 // There is a file for each resource manager, with its payloads, how they are decoded and how they are described, side by
 // side, and a table of its records by the info byte. What differs between versions the file asks the xlog.Dialect, by
-// name.
+// name. Payloads of records that this module writes can be turned back: Append writes the main data, Build a whole record.
 //
 // A payload belongs to the Decoder and is valid until its next Decode; its slices point into the record. Nothing is
 // allocated for a record. Lengths and counts are checked before they are used: a payload that does not hold what it

@@ -83,6 +83,15 @@ func (p *RunningXacts) decode(in *input) {
 	p.XIDs, p.SubXIDs = in.u32s(int64(n)), in.u32s(int64(subs))
 }
 
+// Append writes the record's main data, which is the same in every dialect.
+func (p *RunningXacts) Append(dst []byte) []byte {
+	o := output{dst: dst, start: len(dst)}
+	o.u32(uint32(p.XIDs.Len()), uint32(p.SubXIDs.Len()))
+	o.bool(p.SubxidOverflow)
+	o.u32(p.NextXID, p.OldestRunningXID, p.LatestCompletedXID)
+	return append(append(o.dst, p.XIDs...), p.SubXIDs...)
+}
+
 // Describe implements Payload.
 func (p *RunningXacts) Describe(dst []byte, pr *Printing) []byte {
 	dst = appendUint(dst, "nextXid ", p.NextXID)
