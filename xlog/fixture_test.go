@@ -32,7 +32,7 @@ func TestFixtures(t *testing.T) {
 				recordFixture(t, major)
 			}
 			cfg := fixtureConfig(t, major)
-			lines := strings.Split(strings.TrimSpace(string(unzstd(t, fixtureName(major, "walinspect")))), "\n")
+			lines := strings.Split(strings.TrimSpace(string(xlogtest.Unzstd(t, fixtureName(major, "walinspect")))), "\n")
 			r := xlog.NewReader(cfg)
 			var body xlog.Body
 			var end xlog.LSN
@@ -50,7 +50,7 @@ func TestFixtures(t *testing.T) {
 		})
 	}
 	t.Run("pg_waldump", func(t *testing.T) {
-		text := bytes.NewReader(unzstd(t, fixtureName(15, "waldump")))
+		text := bytes.NewReader(xlogtest.Unzstd(t, fixtureName(15, "waldump")))
 		sum, err := compareWaldump(t, xlog.NewReader(fixtureConfig(t, 15)), text, func(*xlog.Record) bool { return false })
 		requireEnd(t, err, xlog.ErrZeroed, sum.last)
 		require.Greater(t, sum.records, 1000)
@@ -64,7 +64,7 @@ func fixtureName(major int, kind string) string {
 
 // fixtureConfig reads a fixture, whose first page says where it is.
 func fixtureConfig(t testing.TB, major int) xlog.ReaderConfig {
-	data := unzstd(t, fixtureName(major, "wal"))
+	data := xlogtest.Unzstd(t, fixtureName(major, "wal"))
 	var h xlog.PageHeader
 	require.NoError(t, h.Decode(data))
 	d, err := xlog.DialectForVersion(major * 10000)

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/bench/pgserver"
@@ -164,44 +163,19 @@ func (s *imageServer) compareWalinspect(t *testing.T) {
 
 // TestGreenplumImages restores every image of a recorded Greenplum that compressed them.
 func TestGreenplumImages(t *testing.T) {
-	root := os.Getenv("WALMIRROR_GREENPLUM_DATA")
-	if root == "" {
-		t.Skip("needs recordings of Greenplum 7; set WALMIRROR_GREENPLUM_DATA to their folder")
-	}
-	for _, set := range []string{"gp7dev-walcompression", "gp7dev-consistency"} {
+	for _, name := range []string{"gp7dev-walcompression", "gp7dev-consistency"} {
+		set := xlogtest.GreenplumRecording(t, name)
 		counts := map[xlog.Compression]int{}
 		checked := 0
-		eachImage(t, xlog.ReaderConfig{
-			Dialect: xlog.Greenplum7Dev, History: xlog.History{Timeline: 1}, Start: 0x08000000,
-			Source: recorded(t, filepath.Join(root, set, "wal")).Source(xlog.GreenplumSegmentSize),
-		}, func(_ *xlog.Record, blk *xlog.BlockRef, _ []byte) {
+		eachImage(t, set.Config(t, set.Begin), func(_ *xlog.Record, blk *xlog.BlockRef, _ []byte) {
 			counts[blk.Image.Compression]++
 			if !blk.Image.Apply {
 				checked++
 			}
 		})
-		t.Logf("%s: images restored: %v, %d of them for comparison only", set, counts, checked)
+		t.Logf("%s: images restored: %v, %d of them for comparison only", name, counts, checked)
 		require.NotEmpty(t, counts)
-		require.True(t, set != "gp7dev-walcompression" || counts[xlog.Zstd] > 0)
-		require.True(t, set != "gp7dev-consistency" || checked > 0)
+		require.True(t, name != "gp7dev-walcompression" || counts[xlog.Zstd] > 0)
+		require.True(t, name != "gp7dev-consistency" || checked > 0)
 	}
-}
-
-// recorded unpacks the segments in a directory.
-func recorded(t *testing.T, dir string) xlogtest.Files {
-	names, err := filepath.Glob(filepath.Join(dir, "*.zst"))
-	require.NoError(t, err)
-	require.NotEmpty(t, names)
-	dec, err := zstd.NewReader(nil)
-	require.NoError(t, err)
-	defer dec.Close()
-	files := xlogtest.Files{}
-	for _, name := range names {
-		packed, err := os.ReadFile(name)
-		require.NoError(t, err)
-		plain, err := dec.DecodeAll(packed, nil)
-		require.NoError(t, err)
-		files[strings.TrimSuffix(filepath.Base(name), ".zst")] = plain
-	}
-	return files
 }

@@ -4,12 +4,9 @@ package rmgr_test
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/xlog"
@@ -19,15 +16,8 @@ import (
 
 // TestGreenplumStats compares the statistics of a recorded log with what Greenplum's pg_waldump printed.
 func TestGreenplumStats(t *testing.T) {
-	root := os.Getenv("WALMIRROR_GREENPLUM_DATA")
-	if root == "" {
-		t.Skip("needs recordings of Greenplum 7; set WALMIRROR_GREENPLUM_DATA to their folder")
-	}
-	set := filepath.Join(root, "gp7dev-matrixdb5")
-	r := xlog.NewReader(xlog.ReaderConfig{
-		Dialect: xlog.Greenplum7Dev, History: xlog.History{Timeline: 1}, Start: 0x08000000,
-		Source: recordedSegments(t, filepath.Join(set, "wal")).Source(xlog.GreenplumSegmentSize),
-	})
+	set := xlogtest.GreenplumRecording(t, "gp7dev-matrixdb5")
+	r := xlog.NewReader(set.Config(t, set.Begin))
 	var whole rmgr.Stats
 	parts := [2]rmgr.Stats{}
 	var body xlog.Body
@@ -46,36 +36,16 @@ func TestGreenplumStats(t *testing.T) {
 		part.AddDecoded(rec, &body)
 	}
 	parts[0].Merge(&parts[1])
-	dec := rmgr.NewDecoder(xlog.Greenplum7Dev)
+	dec := rmgr.NewDecoder(set.Dialect)
 	for _, perRecord := range []bool{false, true} {
-		name := map[bool]string{false: "stats.rmgr.txt", true: "stats.record.txt"}[perRecord]
-		want, err := os.ReadFile(filepath.Join(set, "waldump", name))
-		require.NoError(t, err)
+		by := map[bool]string{false: "rmgr", true: "record"}[perRecord]
+		want := set.Stats(t, by)
 		require.Equal(t, string(want), string(whole.AppendText(nil, dec, perRecord)))
 		require.Equal(t, string(want), string(parts[0].AppendText(nil, dec, perRecord)))
-		t.Logf("%s: %d lines equal", name, strings.Count(string(want), "\n"))
+		t.Logf("by %s: %d lines equal", by, strings.Count(string(want), "\n"))
 	}
 	require.Equal(t, whole.Begin, parts[0].Begin)
 	require.Equal(t, whole.End, parts[0].End)
-}
-
-// recordedSegments unpacks the segments in a directory.
-func recordedSegments(t *testing.T, dir string) xlogtest.Files {
-	names, err := filepath.Glob(filepath.Join(dir, "*.zst"))
-	require.NoError(t, err)
-	require.NotEmpty(t, names)
-	dec, err := zstd.NewReader(nil)
-	require.NoError(t, err)
-	defer dec.Close()
-	files := xlogtest.Files{}
-	for _, name := range names {
-		packed, err := os.ReadFile(name)
-		require.NoError(t, err)
-		plain, err := dec.DecodeAll(packed, nil)
-		require.NoError(t, err)
-		files[strings.TrimSuffix(filepath.Base(name), ".zst")] = plain
-	}
-	return files
 }
 
 // TestStatsText has numbers and lines that real logs seldom have.

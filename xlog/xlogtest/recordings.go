@@ -54,6 +54,17 @@ func GreenplumRecordings(t testing.TB) []Recording {
 	return sets
 }
 
+// GreenplumRecording is the one of that name.
+func GreenplumRecording(t testing.TB, name string) *Recording {
+	for _, r := range GreenplumRecordings(t) {
+		if r.Name == name {
+			return &r
+		}
+	}
+	t.Fatalf("no recording is called %s", name)
+	return nil
+}
+
 // Config reads the recording from start on.
 func (r *Recording) Config(t testing.TB, start xlog.LSN) xlog.ReaderConfig {
 	files := unpack(t, filepath.Join(r.dir, "wal"), ".zst")
@@ -97,7 +108,14 @@ func (r *Recording) Omitted(rec *xlog.Record) bool {
 
 // Details is the text of pg_waldump's option -b (--bkp-details), of a part of the log.
 func (r *Recording) Details(t testing.TB) []byte {
-	return unzstd(t, filepath.Join(r.dir, "waldump", r.details))
+	return Unzstd(t, filepath.Join(r.dir, "waldump", r.details))
+}
+
+// Stats is the text of pg_waldump's statistics, by "rmgr" or by "record".
+func (r *Recording) Stats(t testing.TB, by string) []byte {
+	text, err := os.ReadFile(filepath.Join(r.dir, "waldump", "stats."+by+".txt"))
+	require.NoError(t, err)
+	return text
 }
 
 // unpack reads the compressed files of a folder that are named like segments, by their names without the suffix.
@@ -107,14 +125,15 @@ func unpack(t testing.TB, dir, suffix string) map[string][]byte {
 	files := map[string][]byte{}
 	for _, name := range names {
 		if base := strings.TrimSuffix(filepath.Base(name), suffix); xlog.IsSegmentName(base) {
-			files[base] = unzstd(t, name)
+			files[base] = Unzstd(t, name)
 		}
 	}
 	require.NotEmpty(t, files, dir)
 	return files
 }
 
-func unzstd(t testing.TB, name string) []byte {
+// Unzstd is the content of a compressed file.
+func Unzstd(t testing.TB, name string) []byte {
 	packed, err := os.ReadFile(name)
 	require.NoError(t, err)
 	d, err := zstd.NewReader(nil)
