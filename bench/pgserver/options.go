@@ -80,6 +80,7 @@ func (o Options) settings() map[string]string {
 		"max_wal_senders":             "10",
 		"max_replication_slots":       "10",
 		"fsync":                       "off",
+		"wal_init_zero":               "off", // a new segment is zeros either way
 		"shared_buffers":              "32MB",
 		"huge_pages":                  "off",
 		"dynamic_shared_memory_type":  "mmap", // in the data directory, so removed with it
