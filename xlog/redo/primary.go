@@ -133,13 +133,10 @@ func (p *Primary) logRedo() error {
 // (LogStandbySnapshot in src/backend/storage/ipc/standby.c).
 func (p *Primary) logRunningXacts() error {
 	next := uint32(p.r.counters.NextXID)
+	none := rmgr.RunningXacts{NextXID: next, OldestRunningXID: next, LatestCompletedXID: xidBefore(next)}
 	var rec xlog.RecordBuilder
 	rec.Begin(rmgr.Standby, rmgr.InfoRunningXacts, 0)
-	data := make([]byte, 12, 24) // xcnt, subxcnt, subxid_overflow and padding
-	for _, xid := range []uint32{next, next, xidBefore(next)} {
-		data = binary.LittleEndian.AppendUint32(data, xid)
-	}
-	rec.Data(data)
+	rec.Data(none.Append(nil))
 	_, _, err := p.Insert(&rec)
 	return err
 }
