@@ -55,11 +55,12 @@ var rules = map[string]rule{
 	"xlog/vfs/faultfs": {ours: "xlog/vfs"},
 	"xlog/xlogtest":    {ours: "xlog xlog/bufpage xlog/rmgr xlog/vfs", others: compress + " " + testify},
 	"xlog/bufpage":     {ours: "xlog", others: compress},
+	"xlog/pgtext":      {ours: "xlog"},
 	"xlog/waldir":      {ours: "xlog xlog/vfs", others: compress + " " + sys},
 	"xlog/rmgr":        {ours: "xlog xlog/bufpage"},
 	"xlog/pgdata":      {ours: "xlog xlog/bufpage xlog/vfs", others: sys},
 	"xlog/redo":        {ours: "xlog xlog/rmgr xlog/bufpage xlog/pgdata xlog/vfs"},
-	"xlog/catalog":     {ours: "xlog xlog/bufpage xlog/pgdata xlog/vfs"},
+	"xlog/catalog":     {ours: "xlog xlog/pgtext xlog/bufpage xlog/pgdata xlog/vfs"},
 	"xlog/catalog/changes": {
 		ours: "xlog xlog/bufpage xlog/pgdata xlog/rmgr xlog/redo xlog/catalog",
 	},
@@ -68,7 +69,7 @@ var rules = map[string]rule{
 	"protocol/protocoltest": {ours: "xlog protocol", others: pgproto},
 
 	"walsender/syncrep": {ours: "xlog"},
-	"walsender/pgsql":   {ours: "xlog protocol", others: sqlite},
+	"walsender/pgsql":   {ours: "xlog xlog/pgtext protocol", others: sqlite},
 	"walsender": {
 		ours:   "protocol xlog xlog/vfs xlog/waldir xlog/pgdata xlog/bufpage walsender/syncrep walsender/pgsql",
 		others: strings.Join([]string{pgproto, compress, scram, sync, sys}, " "),

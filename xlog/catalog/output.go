@@ -5,7 +5,6 @@ package catalog
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/walmirror/walmirror/xlog"
@@ -191,38 +190,8 @@ func (p *printer) plain(v *varlena) ([]byte, error) {
 // malformed is the error of a value whose parts do not fit together.
 func malformed(t *Type, what string) error { return fmt.Errorf("%w: %s: %s", ErrValue, t.Name, what) }
 
-// quote puts what was written from start on into double quotes, and doubles each quote and each backslash in it
-// (or puts a backslash before them).
-func (p *printer) quote(start int, double bool) {
-	extra := 2
-	for _, c := range p.buf[start:] {
-		if c == '"' || c == '\\' {
-			extra++
-		}
-	}
-	end := len(p.buf)
-	p.buf = slices.Grow(p.buf, extra)[:end+extra]
-	to := len(p.buf) - 1
-	p.buf[to] = '"'
-	for from := end - 1; from >= start; from-- {
-		to--
-		c := p.buf[from]
-		p.buf[to] = c
-		if c == '"' || c == '\\' {
-			to--
-			if p.buf[to] = '\\'; double {
-				p.buf[to] = c
-			}
-		}
-	}
-	p.buf[start] = '"'
-}
-
 func (p *printer) str(s string) { p.buf = append(p.buf, s...) }
 func (p *printer) char(c byte)  { p.buf = append(p.buf, c) }
-
-// isSpace is isspace in the C locale, and in those of UTF-8 for one byte.
-func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
 func u16(b []byte) uint16 { return binary.LittleEndian.Uint16(b) }
 func u32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }

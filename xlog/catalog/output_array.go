@@ -2,7 +2,7 @@
 
 package catalog
 
-import "bytes"
+import "github.com/walmirror/walmirror/xlog/pgtext"
 
 // outArray writes an array (array_out in src/backend/utils/adt/arrayfuncs.c). What type its elements have it says
 // itself, so that anyarray in pg_statistic is no different.
@@ -91,22 +91,8 @@ func (w *arrayWriter) value(raw []byte) error {
 	if err := w.printer.write(w.element, w.format, raw); err != nil {
 		return err
 	}
-	if w.mustQuote(w.buf[start:]) {
-		w.quote(start, false)
-	}
+	w.buf = pgtext.QuoteElement(w.buf, start, w.element.Delimiter)
 	return nil
-}
-
-func (w *arrayWriter) mustQuote(text []byte) bool {
-	if len(text) == 0 || len(text) == 4 && bytes.EqualFold(text, []byte("NULL")) {
-		return true
-	}
-	for _, c := range text {
-		if c == '"' || c == '\\' || c == '{' || c == '}' || c == w.element.Delimiter || isSpace(c) {
-			return true
-		}
-	}
-	return false
 }
 
 // outOIDVector writes oidvector, an array of one dimension without NULLs that looks otherwise (oidvectorout in

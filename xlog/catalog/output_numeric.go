@@ -2,7 +2,11 @@
 
 package catalog
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/walmirror/walmirror/xlog/pgtext"
+)
 
 // Bits of a numeric's header (src/backend/utils/adt/numeric.c).
 const (
@@ -97,7 +101,7 @@ func (p *printer) numeric(n *numeric) {
 	}
 	p.int(int64(n.digit(min(0, n.weight)))) // the first one, or 0 when it stands behind the point
 	for i := 1; i <= n.weight; i++ {
-		p.padded(int(n.digit(i)), 4)
+		p.buf = pgtext.AppendZeroPad(p.buf, uint64(n.digit(i)), 4)
 	}
 	if n.scale == 0 {
 		return
@@ -105,7 +109,7 @@ func (p *printer) numeric(n *numeric) {
 	p.char('.')
 	end := len(p.buf) + n.scale
 	for i := n.weight + 1; len(p.buf) < end; i++ {
-		p.padded(int(n.digit(i)), 4)
+		p.buf = pgtext.AppendZeroPad(p.buf, uint64(n.digit(i)), 4)
 	}
 	p.buf = p.buf[:end]
 }

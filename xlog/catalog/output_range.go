@@ -3,8 +3,9 @@
 package catalog
 
 import (
-	"bytes"
 	"fmt"
+
+	"github.com/walmirror/walmirror/xlog/pgtext"
 )
 
 // Flags of a range (src/include/utils/rangetypes.h).
@@ -83,9 +84,7 @@ func (p *printer) bound(t *Type, f *format, payload []byte, at int) (end int, er
 	if err := p.write(t, f, raw); err != nil {
 		return at, err
 	}
-	if text := p.buf[start:]; len(text) == 0 || bytes.ContainsAny(text, "\"\\()[], \t\n\v\f\r") {
-		p.quote(start, true)
-	}
+	p.buf = pgtext.QuoteBound(p.buf, start)
 	return at + size, nil
 }
 

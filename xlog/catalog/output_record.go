@@ -2,7 +2,10 @@
 
 package catalog
 
-import "github.com/walmirror/walmirror/xlog/bufpage"
+import (
+	"github.com/walmirror/walmirror/xlog/bufpage"
+	"github.com/walmirror/walmirror/xlog/pgtext"
+)
 
 // outRecord writes a row of a composite type (record_out in src/backend/utils/adt/rowtypes.c). It is a tuple whose head
 // says other things, and whose first four bytes are the varlena's header:
@@ -72,19 +75,8 @@ func (p *printer) field(t *TypeInfo, stored []byte) error {
 	if err := p.value(t.OID, raw); err != nil {
 		return err
 	}
-	if mustQuoteField(p.buf[start:]) {
-		p.quote(start, true)
-	}
+	p.buf = pgtext.QuoteField(p.buf, start)
 	return nil
-}
-
-func mustQuoteField(text []byte) bool {
-	for _, c := range text {
-		if c == '"' || c == '\\' || c == '(' || c == ')' || c == ',' || isSpace(c) {
-			return true
-		}
-	}
-	return len(text) == 0
 }
 
 // outEnum writes the label of an enumeration's value.

@@ -2,6 +2,8 @@
 
 package catalog
 
+import "github.com/walmirror/walmirror/xlog/pgtext"
+
 // The reg* types are OIDs that are written as names, with a schema when the name alone would not find what is meant
 // (src/backend/utils/adt/regproc.c). What is not there any more is written as a number.
 
@@ -96,7 +98,9 @@ func (p *printer) visible(catalog, oid uint32) error {
 	})
 }
 
-func (p *printer) identifier(name string) { p.buf = appendIdentifier(p.buf, name, p.Flavour, p.Major) }
+func (p *printer) identifier(name string) {
+	p.buf = pgtext.AppendIdentifier(p.buf, name, p.Flavour, p.Major)
+}
 
 // qualified writes a name, with its schema unless it is found without.
 func (p *printer) qualified(o *Object, found bool) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package catalog
+package pgtext
 
 import (
 	"strings"
@@ -8,9 +8,9 @@ import (
 	"github.com/walmirror/walmirror/xlog"
 )
 
-// appendIdentifier writes a name in double quotes, unless it is one that needs none (quote_identifier in
+// AppendIdentifier appends a name in double quotes, unless it is one that needs none (quote_identifier in
 // src/backend/utils/adt/ruleutils.c).
-func appendIdentifier(dst []byte, name string, flavour xlog.Flavour, major int) []byte {
+func AppendIdentifier(dst []byte, name string, flavour xlog.Flavour, major int) []byte {
 	plain := name != "" && (name[0] < '0' || name[0] > '9')
 	for _, c := range []byte(name) {
 		plain = plain && (c == '_' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9')
