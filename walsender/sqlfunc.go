@@ -16,8 +16,8 @@ func (c *session) environment() *pgsql.Environment {
 	if c.env == nil {
 		s := c.server
 		c.env = &pgsql.Environment{
-			Major: s.dialect.Major(), Table: c.table, Functions: c.functions(), Catalogs: c.catalogs(),
-			Memory: s.cfg.QueryMemory, Engine: s.engine,
+			Major: s.dialect.Major(), Flavour: s.dialect.Flavour, Table: c.table, Functions: c.functions(),
+			Catalogs: c.catalogs(), Memory: s.cfg.QueryMemory, Engine: s.engine,
 		}
 	}
 	return c.env

@@ -4,6 +4,7 @@ package pgsql
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -103,6 +104,9 @@ func constant(v Value, oid uint32) typed {
 		}
 	case float64:
 		t.sql = "CAST(" + quote(strconv.FormatFloat(v, 'g', 17, 64)) + " AS REAL)"
+		if math.IsInf(v, 0) { // which SQLite reads from a number that is too great
+			t.sql = fmt.Sprintf("(%c9e999)", fmt.Sprint(v)[0])
+		}
 	case string:
 		t.sql = quote(v)
 	}

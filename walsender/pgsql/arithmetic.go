@@ -161,45 +161,6 @@ func numericArithmetic(op byte, x, y Value, _ uint32) (Value, error) {
 	return d.String(), nil
 }
 
-// timeArithmetic is that of times and intervals.
-func timeArithmetic(op byte, left, right uint32) (result uint32, f func(x, y Value) (Value, error)) {
-	l, r := classOf(left), classOf(right)
-	add := func(x, y Value) (Value, error) { return integerArithmetic(op, x, y, Int8) }
-	switch {
-	case l == classTime && r == classTime && op == '-':
-		return Interval, add
-	case l == classTime && r == classInterval && (op == '+' || op == '-'):
-		return left, add
-	case l == classInterval && r == classTime && op == '+':
-		return right, add
-	case l == classInterval && r == classInterval && (op == '+' || op == '-'):
-		return Interval, add
-	case l == classInterval && isNumber(right) && (op == '*' || op == '/'):
-		return Interval, func(x, y Value) (Value, error) { return scaleInterval(op, x.(int64), floatOf(y)) }
-	case isNumber(left) && r == classInterval && op == '*':
-		return Interval, func(x, y Value) (Value, error) { return scaleInterval(op, y.(int64), floatOf(x)) }
-	case l == classDate && r == classDate && op == '-':
-		return Int4, add
-	case l == classDate && r == classInt && (op == '+' || op == '-'):
-		return Date, add
-	}
-	return 0, nil
-}
-
-func scaleInterval(op byte, us int64, by float64) (Value, error) {
-	scaled := float64(us) * by
-	if op == '/' {
-		if by == 0 {
-			return nil, errDivision
-		}
-		scaled = float64(us) / by
-	}
-	if math.IsNaN(scaled) || math.Abs(scaled) > math.MaxInt64/2 {
-		return nil, errorf(codeOutOfRange, "interval out of range")
-	}
-	return int64(math.RoundToEven(scaled)), nil
-}
-
 // lsnArithmetic is that of positions in the log.
 func lsnArithmetic(op byte, left, right uint32) (result uint32, f func(x, y Value) (Value, error)) {
 	switch {

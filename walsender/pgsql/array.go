@@ -5,6 +5,8 @@ package pgsql
 import (
 	"strconv"
 	"strings"
+
+	"github.com/walmirror/walmirror/xlog/pgtext"
 )
 
 // splitArray takes the text of an array of one dimension apart; nil is NULL. The text of vectors, which has no braces, is
@@ -22,7 +24,8 @@ func splitArray(text string) ([]*string, error) {
 		return nil, bad
 	}
 	var all []*string
-	for rest := strings.TrimSpace(inner); rest != ""; {
+	for rest := strings.Trim(inner, arraySpace); rest != ""; {
+		rest = strings.TrimLeft(rest, arraySpace)
 		element, quoted, n, ok := arrayElement(rest)
 		if !ok {
 			return nil, bad
@@ -56,11 +59,14 @@ func splitVector(text string) ([]*string, error) {
 	return all, nil
 }
 
+// arraySpace is what may stand around elements.
+const arraySpace = " \t\n\v\f\r"
+
 // arrayElement reads one element; n is how many bytes it has.
 func arrayElement(text string) (element string, quoted bool, n int, ok bool) {
 	var b strings.Builder
-	inQuotes := false
-	for n < len(text) {
+	inQuotes, end := false, 0 // end is where the element ends, but for space
+	for ; n < len(text); n++ {
 		c := text[n]
 		switch {
 		case c == '\\' && n+1 < len(text):
@@ -70,37 +76,35 @@ func arrayElement(text string) (element string, quoted bool, n int, ok bool) {
 		case c == '"':
 			inQuotes, quoted = !inQuotes, true
 		case c == ',' && !inQuotes:
-			return b.String(), quoted, n, quoted || b.Len() > 0
+			return b.String()[:end], quoted, n, quoted || end > 0
 		case (c == '{' || c == '}') && !inQuotes:
 			return "", false, n, false // of several dimensions
 		default:
 			b.WriteByte(c)
+			if !inQuotes && strings.IndexByte(arraySpace, c) >= 0 {
+				continue
+			}
 		}
-		n++
+		end = b.Len()
 	}
-	return b.String(), quoted, n, !inQuotes && (quoted || b.Len() > 0)
+	return b.String()[:end], quoted, n, !inQuotes && (quoted || end > 0)
 }
 
 // joinArray makes the text of an array.
 func joinArray(all []*string) string {
-	var b strings.Builder
-	b.WriteByte('{')
+	b := []byte{'{'}
 	for i, e := range all {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
 		if e == nil {
-			b.WriteString("NULL")
+			b = append(b, "NULL"...)
 			continue
 		}
-		if *e == "" || strings.EqualFold(*e, "null") || strings.ContainsAny(*e, "{},\"\\ \t\n\r\v\f") {
-			b.WriteString(`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(*e) + `"`)
-			continue
-		}
-		b.WriteString(*e)
+		start := len(b)
+		b = pgtext.QuoteElement(append(b, *e...), start, ',')
 	}
-	b.WriteByte('}')
-	return b.String()
+	return string(append(b, '}'))
 }
 
 // arrayValues takes an array apart into values of its elements' type.
@@ -119,6 +123,23 @@ func arrayValues(text string, element uint32) ([]Value, error) {
 		}
 	}
 	return values, nil
+}
+
+// parseArray is array_in of one dimension (arrayfuncs.c). Elements that are names are not looked up.
+func parseArray(text string, oid uint32) (Value, error) {
+	element := elements[oid]
+	if element == 0 || isReg(element) {
+		all, err := splitArray(text)
+		if err != nil {
+			return nil, err
+		}
+		return joinArray(all), nil
+	}
+	values, err := arrayValues(text, element)
+	if err != nil {
+		return nil, err
+	}
+	return arrayOf(values, element), nil
 }
 
 // arrayOf makes an array of values.

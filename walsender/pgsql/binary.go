@@ -9,6 +9,8 @@ import (
 	"math/big"
 	"net/netip"
 	"strings"
+
+	"github.com/walmirror/walmirror/xlog/pgtext"
 )
 
 // AppendBinary appends the binary form of a value, as the send function of its type makes it. It must not be nil.
@@ -29,8 +31,8 @@ func AppendBinary(dst []byte, v Value, oid uint32) ([]byte, error) {
 
 func appendBinaryInt(dst []byte, v int64, oid uint32) []byte {
 	if classOf(oid) == classInterval {
-		dst = binary.BigEndian.AppendUint64(dst, uint64(v%microsPerDay))
-		dst = binary.BigEndian.AppendUint32(dst, uint32(v/microsPerDay))
+		dst = binary.BigEndian.AppendUint64(dst, uint64(v%pgtext.MicrosPerDay))
+		dst = binary.BigEndian.AppendUint32(dst, uint32(v/pgtext.MicrosPerDay))
 		return append(dst, 0, 0, 0, 0) // months
 	}
 	switch TypeLength(oid) {

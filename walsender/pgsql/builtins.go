@@ -44,7 +44,9 @@ var textFunctions = map[string][]builtin{
 	"btrim":        text1(Text, func(s string) Value { return strings.Trim(s, " ") }),
 	"ltrim":        text1(Text, func(s string) Value { return strings.TrimLeft(s, " ") }),
 	"rtrim":        text1(Text, func(s string) Value { return strings.TrimRight(s, " ") }),
-	"quote_ident":  text1(Text, func(s string) Value { return quoteIdent(s) }),
+	"quote_ident": {{args: []uint32{Text}, result: Text, call: func(x *execution, args []Value) (Value, error) {
+		return x.quoteIdent(args[0].(string)), nil
+	}}},
 	"strpos": text2(Int4, func(s, sub string) Value {
 		i := strings.Index(s, sub)
 		if i < 0 {

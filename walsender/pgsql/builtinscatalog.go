@@ -160,12 +160,12 @@ func (x *execution) formatType(oid, typmod int64) string {
 	if t, ok := types[uint32(oid)]; ok && oid < 10000 {
 		return withTypmod(uint32(oid), t.sql, typmod) + suffix
 	}
-	name, schema := quoteIdent(row[1].(string)), x.schema(row[2])
+	name, schema := x.quoteIdent(row[1].(string)), x.schema(row[2])
 	if other, ok := otherTypeNames[row[1].(string)]; ok && schema == "pg_catalog" {
 		name = other
 	}
 	if schema != "pg_catalog" && schema != "public" {
-		name = quoteIdent(schema) + "." + name
+		name = x.quoteIdent(schema) + "." + name
 	}
 	return name + suffix
 }

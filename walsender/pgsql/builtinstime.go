@@ -7,6 +7,9 @@ import (
 	"math/big"
 	"strings"
 	"time"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/pgtext"
 )
 
 var timeFunctions = map[string][]builtin{
@@ -24,7 +27,7 @@ var timeFunctions = map[string][]builtin{
 	},
 	"date_trunc": {{args: []uint32{Text, TimestampTZ}, result: TimestampTZ, call: dateTrunc}},
 	"to_timestamp": {{args: []uint32{Float8}, result: TimestampTZ, call: func(_ *execution, args []Value) (Value, error) {
-		us := args[0].(float64)*1e6 - float64(epoch.UnixMicro())
+		us := args[0].(float64)*1e6 - xlog.PostgresEpoch*1e6
 		if !(us > -9e18 && us < 9e18) {
 			return nil, outOfRange(TimestampTZ)
 		}
@@ -58,7 +61,7 @@ func fieldOf(field string, us int64, oid uint32) (Value, error) {
 	seconds := func(us int64) Value { return decimal{big.NewInt(us), 6}.String() }
 	switch strings.ToLower(field) {
 	case "epoch":
-		return seconds(us + epoch.UnixMicro()), nil
+		return seconds(us + xlog.PostgresEpoch*1e6), nil
 	case "year":
 		return fmt.Sprint(t.Year()), nil
 	case "month":
@@ -78,12 +81,12 @@ func fieldOf(field string, us int64, oid uint32) (Value, error) {
 }
 
 func intervalField(field string, us int64) (Value, error) {
-	rest := us % microsPerDay
+	rest := us % pgtext.MicrosPerDay
 	switch field {
 	case "epoch":
 		return decimal{big.NewInt(us), 6}.String(), nil
 	case "day":
-		return fmt.Sprint(us / microsPerDay), nil
+		return fmt.Sprint(us / pgtext.MicrosPerDay), nil
 	case "hour":
 		return fmt.Sprint(rest / 36e8), nil
 	case "minute":

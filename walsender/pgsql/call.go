@@ -42,7 +42,7 @@ func (a *analyzer) call(s *scope, e *expr) (typed, error) {
 	if err != nil {
 		return typed{}, err
 	}
-	if e.name == "extract" && a.env.Major != 0 && a.env.Major < 14 {
+	if e.name == "extract" && a.env.major() < 14 {
 		old := *e
 		old.name = "date_part"
 		e = &old
@@ -242,7 +242,7 @@ func joinSQL(all []typed) string {
 func (a *analyzer) outputName(e *expr) (name string, strong bool) {
 	switch e.kind {
 	case exprColumn, exprCall:
-		if e.name == "extract" && a.env.Major != 0 && a.env.Major < 14 {
+		if e.name == "extract" && a.env.major() < 14 {
 			return "date_part", true
 		}
 		return e.name, true
@@ -264,7 +264,7 @@ func (a *analyzer) outputName(e *expr) (name string, strong bool) {
 		}
 		return "case", false
 	case exprBool:
-		if a.env.Major != 0 && a.env.Major < 15 { // it was a cast
+		if a.env.major() < 15 { // it was a cast
 			return "bool", false
 		}
 	case exprArray:

@@ -30,6 +30,9 @@ func (a *analyzer) coerce(t typed, oid uint32) (typed, error) {
 	if err != nil {
 		return t, a.p.At(t.lit.pos, err.(*protocol.Error))
 	}
+	if f, ok := v.(float64); ok && math.IsNaN(f) { // NULL to SQLite
+		return t, a.p.At(t.lit.pos, errorf(codeUnsupported, "NaN is not supported by this server"))
+	}
 	return constant(v, oid), nil
 }
 
@@ -163,9 +166,9 @@ func conversion(from, to class, oid uint32) func(Value) (Value, error) {
 	case from == classTime && to == classTime:
 		return func(v Value) (Value, error) { return v, nil }
 	case from == classDate && to == classTime:
-		return func(v Value) (Value, error) { return v.(int64) * microsPerDay, nil }
+		return timeOfDate
 	case from == classTime && to == classDate:
-		return func(v Value) (Value, error) { return floorDiv(v.(int64), microsPerDay), nil }
+		return dateOfTime
 	case from == classArray && to == classArray, from == classOpaque && to == classArray:
 		return func(v Value) (Value, error) { return v, nil }
 	case from == classOpaque && to == classOpaque && (oid == 114 || oid == 3802):

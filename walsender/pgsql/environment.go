@@ -2,11 +2,17 @@
 
 package pgsql
 
-import "context"
+import (
+	"context"
+	"math"
+
+	"github.com/walmirror/walmirror/xlog"
+)
 
 // Environment is what queries see. Its functions are called by the goroutine that analyzes or runs a statement.
 type Environment struct {
-	Major int // version of PostgreSQL that the answers are like
+	Major   int // version of PostgreSQL that the answers are like; 0 is the newest
+	Flavour xlog.Flavour
 	// Table finds a relation that is not of the catalogs: a view of statistics, or a function that makes rows. It returns
 	// nil when there is none.
 	Table func(schema, name string) *Table
@@ -57,6 +63,13 @@ type Function struct {
 	// Call computes it. Without Nulls it is not called when there is a NULL among the arguments: it is NULL then.
 	Call  func(args []Value) (Value, error)
 	Nulls bool
+}
+
+func (e *Environment) major() int {
+	if e.Major == 0 {
+		return math.MaxInt
+	}
+	return e.Major
 }
 
 const defaultMemory = 128 << 20

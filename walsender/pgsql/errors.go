@@ -14,6 +14,7 @@ const (
 	codeUnsupported         = "0A000"
 	codeCardinality         = "21000"
 	codeOutOfRange          = "22003"
+	codeDatetimeRange       = "22008"
 	codeDivisionByZero      = "22012"
 	codeInvalidParameter    = "22023"
 	codeInvalidText         = "22P02"

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/walmirror/walmirror/protocol"
+	"github.com/walmirror/walmirror/xlog/pgtext"
 )
 
 // names finds the names of OIDs, and OIDs by their names, in catalogs that are read for a statement (regproc.c). Names of
@@ -133,7 +134,7 @@ func (x *execution) name(oid int64, typ uint32) string {
 	if row == nil {
 		return strconv.FormatInt(oid, 10)
 	}
-	name := quoteIdent(row[1].(string))
+	name := x.quoteIdent(row[1].(string))
 	if len(row) < 3 {
 		return name
 	}
@@ -142,7 +143,7 @@ func (x *execution) name(oid int64, typ uint32) string {
 	if !hidden && x.visible(namedCatalogs[typ].catalog, row) {
 		return name
 	}
-	return quoteIdent(schema) + "." + name
+	return x.quoteIdent(schema) + "." + name
 }
 
 // visible says whether what a row is about can be named without its schema: it is in pg_catalog, or in public and nothing of
@@ -247,14 +248,7 @@ func splitName(text string) []string {
 }
 
 // quoteIdent puts a name in quotes where SQL needs them.
-func quoteIdent(name string) string {
-	plain := name != "" && (name[0] >= 'a' && name[0] <= 'z' || name[0] == '_') && !reserved[name] && !notAlias[name]
-	for i := 0; i < len(name) && plain; i++ {
-		c := name[i]
-		plain = c >= 'a' && c <= 'z' || c == '_' || isDigit(c)
-	}
-	if plain {
-		return name
-	}
-	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+func (x *execution) quoteIdent(name string) string {
+	env := x.st.env
+	return string(pgtext.AppendIdentifier(nil, name, env.Flavour, env.major()))
 }

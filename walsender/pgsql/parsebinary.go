@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/pgtext"
 )
 
 // ParseBinary makes a value of a type from its binary form, as clients send it.
@@ -41,7 +42,7 @@ func ParseBinary(data []byte, oid uint32) (Value, error) {
 	case classInterval:
 		if n == 16 && binary.BigEndian.Uint32(data[12:]) == 0 {
 			us, days := int64(binary.BigEndian.Uint64(data)), int64(int32(binary.BigEndian.Uint32(data[8:])))
-			return us + days*microsPerDay, nil
+			return us + days*pgtext.MicrosPerDay, nil
 		}
 	case classArray:
 		return parseBinaryArray(data, oid)

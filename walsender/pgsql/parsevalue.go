@@ -10,11 +10,15 @@ import (
 	"time"
 
 	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/pgtext"
 )
 
 // ParseText makes a value of a type from its text form: what clients send, and what catalogs have. Types that are not
 // known here are their text. Names, such as those of regclass, are not looked up: of these types a number is expected.
 func ParseText(text string, oid uint32) (Value, error) {
+	if classOf(oid) == classArray {
+		return parseArray(text, oid)
+	}
 	v, ok := parseClass(text, oid)
 	if !ok {
 		return nil, errorf(codeInvalidText, `invalid input syntax for type %s: "%s"`, TypeName(oid), text)
@@ -52,15 +56,12 @@ func parseClass(text string, oid uint32) (Value, bool) {
 	case classTime:
 		return parseTime(trimmed)
 	case classDate:
-		t, err := time.Parse(time.DateOnly, trimmed)
-		return int64(t.Sub(epoch) / (24 * time.Hour)), err == nil
+		days, err := pgtext.ParseDate(trimmed)
+		return int64(days), err == nil
 	case classInterval:
 		return parseInterval(trimmed)
 	case classInet:
 		return text, validInet(trimmed)
-	case classArray:
-		_, err := splitArray(text)
-		return text, err == nil
 	}
 	switch oid {
 	case Name:
@@ -110,35 +111,20 @@ func validInet(text string) bool {
 	return err == nil
 }
 
-// timeLayouts are the forms of a timestamp that are understood.
-var timeLayouts = []string{
-	"2006-01-02 15:04:05.999999-07", "2006-01-02 15:04:05.999999-07:00", "2006-01-02 15:04:05.999999Z07:00",
-	"2006-01-02T15:04:05.999999Z07:00", "2006-01-02 15:04:05.999999", "2006-01-02T15:04:05.999999", "2006-01-02 15:04",
-	"2006-01-02",
-}
-
 func parseTime(text string) (Value, bool) {
-	switch text {
-	case "infinity":
-		return int64(noEnd), true
-	case "-infinity":
-		return int64(noBegin), true
-	case "epoch":
+	if text == "epoch" {
 		return TimeValue(time.Unix(0, 0)), true
 	}
-	for _, layout := range timeLayouts {
-		if t, err := time.Parse(layout, text); err == nil {
-			return TimeValue(t), true
-		}
-	}
-	return nil, false
+	micros, err := pgtext.ParseTimestampTZ(text, time.UTC)
+	return micros, err == nil
 }
 
 // units are those of an interval, in microseconds.
 var units = map[string]int64{
 	"microsecond": 1, "us": 1, "millisecond": 1000, "ms": 1000, "second": 1e6, "sec": 1e6, "s": 1e6,
 	"minute": 6e7, "min": 6e7, "m": 6e7,
-	"hour": 36e8, "h": 36e8, "day": microsPerDay, "d": microsPerDay, "week": 7 * microsPerDay, "w": 7 * microsPerDay,
+	"hour": 36e8, "h": 36e8, "day": pgtext.MicrosPerDay, "d": pgtext.MicrosPerDay,
+	"week": 7 * pgtext.MicrosPerDay, "w": 7 * pgtext.MicrosPerDay,
 }
 
 // parseInterval reads numbers with units, and hours:minutes:seconds.

@@ -10,6 +10,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
+
+	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/pgtext"
 )
 
 // realCatalogs are the catalogs of a real server, read over SQL: what the engine is given is what the server has.
@@ -75,7 +78,7 @@ func (c *realCatalogs) all(t *Table) [][]Value {
 	}
 	list := ""
 	for _, column := range t.Columns {
-		name := quoteIdent(column.Name)
+		name := string(pgtext.AppendIdentifier(nil, column.Name, xlog.PostgreSQL, 18))
 		if isReg(column.Type) {
 			name += "::oid"
 		}

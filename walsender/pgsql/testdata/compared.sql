@@ -46,6 +46,23 @@ SELECT '16384'::oid, 5::text, '7'::int8, 'f'::boolean, true::text, 1::boolean, f
 SELECT '2024-01-02 03:04:05.5+00'::timestamptz AT TIME ZONE 'UTC', interval '1 day 02:03:04', '90 minutes'::interval, date '2024-02-29';
 SELECT '2024-01-02 03:04:05+00'::timestamptz - '2023-12-31 00:00:00+00'::timestamptz, extract(epoch FROM interval '1 hour 30 seconds');
 SELECT '1/0'::pg_lsn - '0/5'::pg_lsn, pg_size_pretty(12345678::bigint), pg_size_pretty(10239::bigint), pg_size_pretty(10240::bigint), round(2.345, 2), abs(-3);
+SELECT 5.684341886080802e-14::float8, '9007199254740993'::float8, 9007199254740992::float8, '5e-324'::float8, 1e23::float8, 2e23::float8, '-0'::float8, 1e15::float8, 999999999999999::float8, 1e16::float8, 1e14::float8, 0.0001::float8, 0.00001::float8, 4503599627370496.5::float8, '1.7976931348623157e308'::float8;
+SELECT 1::float8 / 17592186044416::float8, 1::float8 / 3 * 1e15, 1 / 1024::float8 / 1024 / 1024 / 1024 / 1024 / 1024, 'Infinity'::float8, '-inf'::float8, '{1e23,NaN,-0,1e15}'::float8[];
+SELECT 16777217::float4, 8388608.5::float4, 33554432::float4, 1e5::float4, 1e6::float4, '1e-45'::float4, '3.4028235e38'::float4, 999999::float4, 1234567::float4, 0.0001::float4, 0.00001::float4, '0.1'::float4;
+SELECT date '0001-12-31 BC', date '4713-01-01 BC', date '5874897-12-31', date '10000-01-01', 'infinity'::date, '-infinity'::date, '{0044-03-15 BC,infinity}'::date[];
+SELECT date '0001-01-01' - 1, date '2024-02-28' + 2, date '0001-01-01' - date '0001-12-31 BC', date 'infinity' + 1, date 'infinity'::timestamp, timestamp '-infinity'::date, timestamp '0044-03-15 12:00 BC'::date, date '0044-03-15 BC'::timestamp;
+SELECT date '5874897-12-31' + 1;
+SELECT date 'infinity' - date '2000-01-01';
+SELECT date '5874897-12-31'::timestamp;
+SELECT timestamp '0044-03-15 12:00:00.5 BC', timestamptz '4713-01-01 00:00:00+00 BC', timestamp '294276-12-31 23:59:59.999999', timestamptz 'infinity', timestamp '-infinity', timestamp '1999-12-31 23:59:59.9999995', timestamp '2024-01-02T03:04', timestamptz '2024-01-02 03:04:05.123456789+05:30', timestamp '1969-07-20 20:17:40.25', timestamp '2024-02-29 24:00';
+SELECT timestamp 'infinity' - interval '1 day', timestamp '0001-01-01' - interval '1 second', interval '1 hour' + timestamp '-infinity';
+SELECT timestamp '294276-12-31 23:59:59' + interval '1 second';
+SELECT interval '-1 day', interval '-1 day -02:03:04.5', interval '-00:00:00.000001', interval '2 days', interval '0', interval '1 day' * 1.5, '{1 day,02:00}'::interval[];
+SELECT '{ a , "b" ,"c d", null}'::text[], '{a b ,"c " , d\ \e f  }'::text[], '{1, 2 ,NULL}'::int[], '{}'::int[], '{t,no}'::bool[];
+SELECT '{1,x}'::int[];
+SELECT '{1'::int[];
+SELECT ARRAY['', 'NULL', 'null', 'nuLl', NULL, 'a b', 'a,b', '{}', 'q"q', 'b\s', 'ü', ';'];
+SELECT quote_ident('between'), quote_ident('int'), quote_ident('name'), quote_ident('json_table'), quote_ident('normalize'), quote_ident('a"b'), quote_ident(''), quote_ident('1a'), quote_ident('_1'), quote_ident('isnull'), quote_ident('Ü');
 -- since 14
 SELECT '1/0'::pg_lsn + 16;
 SELECT '1/10'::pg_lsn > '1/9'::pg_lsn, '2/0'::pg_lsn BETWEEN '1/0' AND '3/0';
