@@ -71,7 +71,8 @@ func commitRun(ctx context.Context, b *bench, program string) (waits []time.Dura
 		return nil, err
 	}
 	size := xlog.DefaultSegmentSize
-	source := walsender.NewMemSource(walsender.Identity{SystemID: 1, SegmentSize: size, ServerVersion: 150000}, 1, size.Start(1))
+	id := walsender.Identity{SystemID: 1, SegmentSize: size, ServerVersion: 150000}
+	source := walsender.NewMemSource(id, 1, size.Start(1))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -95,7 +96,9 @@ func commitRun(ctx context.Context, b *bench, program string) (waits []time.Dura
 }
 
 // commitLoop commits one after the other. The first, for which the receiver has to come, does not count.
-func commitLoop(ctx context.Context, source *walsender.MemSource, commits *syncrep.Sync, d time.Duration) ([]time.Duration, error) {
+func commitLoop(
+	ctx context.Context, source *walsender.MemSource, commits *syncrep.Sync, d time.Duration,
+) ([]time.Duration, error) {
 	record := bytes.Repeat([]byte{1}, commitBytes)
 	var waits []time.Duration
 	var end time.Time

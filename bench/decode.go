@@ -57,8 +57,8 @@ func decode(ctx context.Context, b *bench) (report, error) {
 			c.add(theirs.wall.Seconds(), ours.wall.Seconds())
 		}
 	}
-	r := report{Subject: fmt.Sprintf("%.2f GiB of mixed WAL of PostgreSQL %d, read from memory; pg_waldump always has one processor",
-		float64(log.end-log.start)/(1<<30), log.server.Major)}
+	r := report{Subject: fmt.Sprintf("%.2f GiB of mixed WAL of PostgreSQL %d, read from memory; "+
+		"pg_waldump always has one processor", float64(log.end-log.start)/(1<<30), log.server.Major)}
 	for _, c := range cases {
 		r.Figures = append(r.Figures, c.figure)
 	}
@@ -86,7 +86,8 @@ func makeMixed(ctx context.Context, b *bench) (*backlog, error) {
 }
 
 func (log *backlog) dumpArgs(args []string) []string {
-	return append([]string{"-p", filepath.Join(log.server.DataDir, "pg_wal"), "-s", log.start.String(), "-e", log.end.String()}, args...)
+	wal := filepath.Join(log.server.DataDir, "pg_wal")
+	return append([]string{"-p", wal, "-s", log.start.String(), "-e", log.end.String()}, args...)
 }
 
 // dump runs a program with its text thrown away.

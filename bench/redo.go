@@ -160,7 +160,8 @@ func pgbench(ctx context.Context, s *pgserver.Server, args []string, script stri
 		}
 		args = append([]string{"-f", name}, args...)
 	}
-	cmd := s.Command(ctx, "pgbench", append(args, "-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-U", "postgres", "postgres")...)
+	args = append(args, "-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-U", "postgres", "postgres")
+	cmd := s.Command(ctx, "pgbench", args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("pgbench: %w: %s", err, out)
 	}
@@ -239,7 +240,8 @@ func (base *redoBase) ours(ctx context.Context, b *bench, name string) (replayed
 		return replayed{}, err
 	}
 	var text bytes.Buffer
-	cmd := exec.CommandContext(ctx, b.program("standby"), "replay", "-D", dir, "--cache", strconv.Itoa(redoCache>>20)+"M", "--json")
+	cmd := exec.CommandContext(ctx, b.program("standby"), "replay", "-D", dir,
+		"--cache", strconv.Itoa(redoCache>>20)+"M", "--json")
 	u, err := measureCommand(cmd, &text)
 	if err != nil {
 		return replayed{}, err

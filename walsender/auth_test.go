@@ -114,11 +114,13 @@ func TestPassword(t *testing.T) {
 
 func TestRejected(t *testing.T) {
 	t.Parallel()
-	s := serve(t, Config{AuthDelay: time.Millisecond, HBA: rules(t, "host replication x 127.0.0.1/32 reject\nlocal all all trust")})
+	hba := rules(t, "host replication x 127.0.0.1/32 reject\nlocal all all trust")
+	s := serve(t, Config{AuthDelay: time.Millisecond, HBA: hba})
 	for extra, message := range map[string]string{
 		"replication=true user=x": `pg_hba.conf rejects replication connection for host "127.0.0.1", user "x", no encryption`,
-		"replication=true":        `no pg_hba.conf entry for replication connection from host "127.0.0.1", user "u", no encryption`,
-		"":                        `no pg_hba.conf entry for host "127.0.0.1", user "u", database "d", no encryption`,
+		"replication=true": `no pg_hba.conf entry for replication connection from host "127.0.0.1", user "u", ` +
+			"no encryption",
+		"": `no pg_hba.conf entry for host "127.0.0.1", user "u", database "d", no encryption`,
 	} {
 		_, err := pgconn.Connect(t.Context(), connString(s, extra))
 		var e *pgconn.PgError
@@ -174,9 +176,11 @@ func TestLibpqTLS(t *testing.T) {
 		conninfo string
 		want     string // of the output
 	}{
-		"channel binding":   {verify + "replication=true password=geheim channel_binding=require" + none, "7654321098765432109"},
-		"no binding":        {verify + "replication=true password=geheim channel_binding=disable" + none, "7654321098765432109"},
-		"without TLS":       {"sslmode=disable replication=true password=geheim", "no pg_hba.conf entry for replication connection"},
+		"channel binding": {verify + "replication=true password=geheim channel_binding=require" + none, "7654321098765432109"},
+		"no binding":      {verify + "replication=true password=geheim channel_binding=disable" + none, "7654321098765432109"},
+		"without TLS": {
+			"sslmode=disable replication=true password=geheim", "no pg_hba.conf entry for replication connection",
+		},
 		"wrong password":    {verify + "replication=true password=wrong" + none, `password authentication failed for user "u"`},
 		"no password":       {verify + "replication=true" + none, "no password supplied"},
 		"certificate":       {verify + "replication=database" + own, "7654321098765432109"},

@@ -161,8 +161,8 @@ func lz4Level(level int) lz4.CompressionLevel {
 // zstdWindow is the window of long-distance mode: more is not taken by clients that are not asked to.
 const zstdWindow = 1 << 27
 
-// zstdOptions has nothing of workers: with more than one the library writes from goroutines of its own, and the stream to the
-// client belongs to the session's.
+// zstdOptions has nothing of workers: with more than one the library writes from goroutines of its own, and the stream
+// to the client belongs to the session's.
 func (c *compression) zstdOptions() []zstd.EOption {
 	options := []zstd.EOption{zstd.WithEncoderConcurrency(1)}
 	if c.level != 0 {

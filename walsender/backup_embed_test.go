@@ -35,7 +35,8 @@ func newMemBackups(id Identity) *memBackups {
 	m.control = pgdata.ControlFile{
 		SystemIdentifier: id.SystemID, PgControlVersion: 1300, CatalogVersionNo: 202209061,
 		State: pgdata.DBInArchiveRecovery, CheckPoint: start.Add(200), MinRecoveryPoint: start.Add(3<<20 - 100),
-		MinRecoveryPointTLI: 1, XlogSegSize: uint32(id.SegmentSize), Blcksz: 8192, XlogBlcksz: 8192, RelsegSize: 131072, FloatFormat: 1234567,
+		MinRecoveryPointTLI: 1, XlogSegSize: uint32(id.SegmentSize), Blcksz: 8192, XlogBlcksz: 8192, RelsegSize: 131072,
+		FloatFormat: 1234567,
 	}
 	m.control.CheckPointCopy = pgdata.CheckPoint{Redo: start.Add(100), ThisTimeLineID: 1, FullPageWrites: true}
 	m.files = fstest.MapFS{

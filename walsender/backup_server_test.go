@@ -84,7 +84,8 @@ func startLiveStandby(t *testing.T) *liveStandby {
 	there, err := l.primary.MakeDir("space")
 	require.NoError(t, err)
 	l.primary.SQL(t, "CREATE TABLESPACE spc LOCATION '"+there+"'")
-	l.primary.SQL(t, `CREATE EXTENSION amcheck; CREATE TABLE ledger (n bigint PRIMARY KEY, half bigint, filler text) TABLESPACE spc;
+	l.primary.SQL(t, `CREATE EXTENSION amcheck;
+		CREATE TABLE ledger (n bigint PRIMARY KEY, half bigint, filler text) TABLESPACE spc;
 		CREATE TABLE filler AS SELECT g, repeat(md5(g::text), 20) AS f FROM generate_series(1, 20000) g;
 		CREATE UNLOGGED TABLE fleeting AS SELECT g FROM generate_series(1, 1000) g; CREATE INDEX ON filler (f); CHECKPOINT`)
 	dir := pgserver.TempDir(t)

@@ -298,7 +298,8 @@ func TestTornPage(t *testing.T) {
 	page.SetLSN(100)
 	page.SetChecksum(131072 + 2)
 	var told []string
-	c := pageChecker{blockSize: 8192, segment: 131072, start: 200, warn: func(e *protocol.Error) { told = append(told, e.Message) }}
+	warn := func(e *protocol.Error) { told = append(told, e.Message) }
+	c := pageChecker{blockSize: 8192, segment: 131072, start: 200, warn: warn}
 	disk := append(make([]byte, 2*8192), page...)
 	read := slices.Clone(disk)
 	read[2*8192+8000]++

@@ -52,7 +52,7 @@ type Config struct {
 	QueryMemory    int64         // bytes that a query may hold, and twice that with what its running takes; 0 is 128 MiB
 	QueryTimeout   time.Duration // the longest that a query may take, whatever statement_timeout says; 0 is a minute
 	StartupTimeout time.Duration // from accepting a connection to the end of authentication; 0 is a minute
-	SenderTimeout  time.Duration // wal_sender_timeout: a client that is silent for so long is gone; 0 is a minute, below 0 never
+	SenderTimeout  time.Duration // wal_sender_timeout: a client silent for so long is gone; 0 is a minute, below 0 never
 	StopTimeout    time.Duration // how long a graceful stop waits for clients to flush what they were sent; 0 is a minute
 }
 

@@ -88,8 +88,9 @@ func TestEveryMessageBeforeLogin(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{Users: testUsers(t, "geheim"), AuthDelay: time.Nanosecond, MaxConnections: 1000})
 	startup := startupBytes(3<<16, "user", "u", "replication", "true")
-	bodies := []string{"", "\x00", "SCRAM-SHA-256\x00\xff\xff\xff\xff", "SCRAM-SHA-256\x00\x00\x00\x00\x01", "IDENTIFY_SYSTEM\x00",
-		"SCRAM-SHA-256\x00\x00\x00\x00\x05n,,n=", "SCRAM-SHA-256-PLUS\x00\xff\xff\xff\xff", strings.Repeat("x", 1024)}
+	bodies := []string{"", "\x00", "SCRAM-SHA-256\x00\xff\xff\xff\xff", "SCRAM-SHA-256\x00\x00\x00\x00\x01",
+		"IDENTIFY_SYSTEM\x00", "SCRAM-SHA-256\x00\x00\x00\x00\x05n,,n=", "SCRAM-SHA-256-PLUS\x00\xff\xff\xff\xff",
+		strings.Repeat("x", 1024)}
 	var wait sync.WaitGroup
 	for typ := range 256 {
 		wait.Go(func() {
@@ -119,20 +120,24 @@ func TestStartupPackets(t *testing.T) {
 		code   string // of the error; "": nothing is said
 		words  string
 	}{
-		"nothing":             {nil, "", ""},
-		"length 0":            {[]byte{0, 0, 0, 0}, "", ""},
-		"length 7":            {[]byte{0, 0, 0, 7, 0, 3, 0}, "", ""},
-		"length 4 GiB":        {[]byte{255, 255, 255, 255, 0, 3, 0, 0}, "", ""},
-		"length 1 MiB":        {[]byte{0, 16, 0, 0, 0, 3, 0, 0}, "", ""},
-		"HTTP":                {[]byte("GET / HTTP/1.1\r\n\r\n"), "", ""},
-		"TLS without TLS":     {[]byte("\x16\x03\x01\x02\x00\x01"), "", ""},
-		"version 2":           {startupBytes(2<<16, "user", "u"), "0A000", "unsupported frontend protocol 2.0: server supports 3.0 to "},
-		"version 4":           {startupBytes(4<<16, "user", "u"), "0A000", "unsupported frontend protocol 4.0"},
-		"no parameters":       {startupBytes(3 << 16), "28000", "no PostgreSQL user name specified in startup packet"},
-		"no terminator":       {[]byte("\x00\x00\x00\x0f\x00\x03\x00\x00user\x00u\x00"), "08P01", "invalid startup packet layout"},
-		"no value":            {[]byte("\x00\x00\x00\x0d\x00\x03\x00\x00user\x00"), "08P01", "invalid startup packet layout"},
-		"something behind":    {startupBytes(3<<16, "user", "u", "", "x"), "08P01", "invalid startup packet layout"},
-		"replication":         {startupBytes(3<<16, "user", "u", "replication", "perhaps"), "22023", "invalid value for parameter"},
+		"nothing":         {nil, "", ""},
+		"length 0":        {[]byte{0, 0, 0, 0}, "", ""},
+		"length 7":        {[]byte{0, 0, 0, 7, 0, 3, 0}, "", ""},
+		"length 4 GiB":    {[]byte{255, 255, 255, 255, 0, 3, 0, 0}, "", ""},
+		"length 1 MiB":    {[]byte{0, 16, 0, 0, 0, 3, 0, 0}, "", ""},
+		"HTTP":            {[]byte("GET / HTTP/1.1\r\n\r\n"), "", ""},
+		"TLS without TLS": {[]byte("\x16\x03\x01\x02\x00\x01"), "", ""},
+		"version 2": {
+			startupBytes(2<<16, "user", "u"), "0A000", "unsupported frontend protocol 2.0: server supports 3.0 to ",
+		},
+		"version 4":        {startupBytes(4<<16, "user", "u"), "0A000", "unsupported frontend protocol 4.0"},
+		"no parameters":    {startupBytes(3 << 16), "28000", "no PostgreSQL user name specified in startup packet"},
+		"no terminator":    {[]byte("\x00\x00\x00\x0f\x00\x03\x00\x00user\x00u\x00"), "08P01", "invalid startup packet layout"},
+		"no value":         {[]byte("\x00\x00\x00\x0d\x00\x03\x00\x00user\x00"), "08P01", "invalid startup packet layout"},
+		"something behind": {startupBytes(3<<16, "user", "u", "", "x"), "08P01", "invalid startup packet layout"},
+		"replication": {
+			startupBytes(3<<16, "user", "u", "replication", "perhaps"), "22023", "invalid value for parameter",
+		},
 		"many settings":       {startupBytes(3<<16, slices.Concat([]string{"user", "u"}, manySettings())...), "53400", ""},
 		"short cancel":        {[]byte{0, 0, 0, 12, 4, 210, 22, 46, 0, 0, 0, 1}, "", ""},
 		"long cancel":         {append([]byte{0, 0, 1, 13, 4, 210, 22, 46}, make([]byte, 261)...), "", ""},

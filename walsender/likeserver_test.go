@@ -50,7 +50,10 @@ func TestLikeServer(t *testing.T) {
 			}
 			require.Equal(t, parameters(t, want), parameters(t, got), mode)
 		}
-		for _, bad := range []string{"replication=maybe", "replication=true options=-Z", "replication=true server_version=9", "replication=true options='-c x'"} {
+		for _, bad := range []string{
+			"replication=maybe", "replication=true options=-Z", "replication=true server_version=9",
+			"replication=true options='-c x'",
+		} {
 			_, want := pgconn.Connect(t.Context(), real.ConnString()+" "+bad)
 			_, got := pgconn.Connect(t.Context(), connString(ours, extra+bad))
 			require.Equal(t, answer(want), answer(got), bad)

@@ -72,13 +72,15 @@ func TestUnixSocket(t *testing.T) {
 		TLS: newAuthority(t).serverTLS(t), AuthDelay: time.Millisecond, Listeners: []net.Listener{listener},
 		HBA: rules(t, "local all,replication u trust"),
 	})
-	out, err := libpq(t, s, "psql", "host="+dir+" port=5432 replication=true sslmode=require", "-X", "-At", "-c", "IDENTIFY_SYSTEM")
+	out, err := libpq(t, s, "psql", "host="+dir+" port=5432 replication=true sslmode=require",
+		"-X", "-At", "-c", "IDENTIFY_SYSTEM")
 	require.NoError(t, err, out)
 	require.Contains(t, out, "7654321098765432109")
 	out, err = libpq(t, s, "psql", "host="+dir+" port=5432 user=v replication=true", "-X", "-c", "IDENTIFY_SYSTEM")
 	require.Error(t, err)
 	require.Contains(t, out, `no pg_hba.conf entry for replication connection from host "[local]", user "v", no encryption`)
-	out, err = libpq(t, s, "psql", "host=127.0.0.1 port="+strconv.Itoa(tcpPort(s))+" replication=true", "-X", "-c", "IDENTIFY_SYSTEM")
+	out, err = libpq(t, s, "psql", "host=127.0.0.1 port="+strconv.Itoa(tcpPort(s))+" replication=true",
+		"-X", "-c", "IDENTIFY_SYSTEM")
 	require.Error(t, err)
 	require.Contains(t, out, `no pg_hba.conf entry for replication connection from host "127.0.0.1"`)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/walmirror/walmirror/xlog"
@@ -73,7 +74,7 @@ func (s *memSegment) add(offset int, p []byte, size int) {
 // Switch begins timeline tli where the log ends: its first segment begins with a copy of the old one.
 func (m *MemSource) Switch(tli xlog.TimelineID, reason string) {
 	pos := m.Position()
-	history := xlog.History{Timeline: tli, Ancestors: append(pos.History.Ancestors[:len(pos.History.Ancestors):len(pos.History.Ancestors)],
+	history := xlog.History{Timeline: tli, Ancestors: append(slices.Clip(pos.History.Ancestors),
 		xlog.Switch{Timeline: pos.Timeline, LSN: pos.Flush, Reason: reason})}
 	n := m.id.SegmentSize.Number(pos.Flush)
 	old := m.segment(segmentKey{pos.Timeline, n})

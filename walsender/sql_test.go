@@ -22,7 +22,8 @@ import (
 
 // comparedSQL is answered by a server of ours as by PostgreSQL: columns, types, rows, tags, and errors with their place.
 var comparedSQL = []string{
-	"", ";", " -- nothing\n", "SELECT 1", "select /* one */ 1, 'a''b', true, null as n, 5000000000;", "SELECT 'x' AS \"A b\", 2 two",
+	"", ";", " -- nothing\n", "SELECT 1", "select /* one */ 1, 'a''b', true, null as n, 5000000000;",
+	"SELECT 'x' AS \"A b\", 2 two",
 	"SELECT pg_is_in_recovery()", "SELECT pg_catalog.pg_is_in_recovery() AS r", "SELECT * FROM pg_is_in_recovery()",
 	"SELECT pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()", "SELECT x FROM pg_last_wal_replay_lsn() AS y WHERE y IS NULL",
 	"SELECT * FROM pg_stat_replication", "SELECT * FROM pg_catalog.pg_stat_replication",
@@ -39,12 +40,14 @@ var comparedSQL = []string{
 	"SET SESSION statement_timeout = 0", "SET nonsense = 1", "SET my.own = 'x, y'", "SHOW my.own", "RESET nonsense",
 	"SHOW nonsense", "SELECT 1; SELECT 2", "SELECT 1; SELECT nonsense; SELECT 3", "SELECT 1 LIMIT 0", "SELECT 1 ORDER BY 2",
 	"SELEC 1", "SELECT * FROM", "SELECT *", "SELECT é.pid FROM pg_stat_replication", "SELECT é, x FROM pg_stat_replication",
-	"SELECT * FROM nonsense", "SELECT x.* FROM pg_stat_replication", "SELECT (1", "SELECT 'abc", "SELECT \"abc", "SELECT 1 /* x",
+	"SELECT * FROM nonsense", "SELECT x.* FROM pg_stat_replication", "SELECT (1", "SELECT 'abc", "SELECT \"abc",
+	"SELECT 1 /* x",
 	"SELECT 1 FROM pg_stat_replication WHERE", "SELECT 'x'::nonsense", "SELECT 'x'::pg_lsn", "SELECT 'x'::int", "SELECT $1",
 	"DISCARD ALL", "DEALLOCATE ALL", "SHOW", "SET x", "SELECT )", "123", "SELECT 1 WHERE false", "SELECT 2 WHERE true",
 	"SELECT pg_last_wal_receive_lsn() WHERE 1 < 2 AND 'b' > 'a' AND 2 >= 2 AND 3 != 4 AND NOT false",
 	"SELECT a.pid, b.slot_name FROM pg_stat_replication a JOIN pg_replication_slots b ON a.pid = b.active_pid",
-	"SELECT pid FROM pg_stat_replication WHERE pid = 1 OR pid = 2 OR state LIKE 'x%'", "SELECT CASE WHEN true THEN 1 END, 1 + 1",
+	"SELECT pid FROM pg_stat_replication WHERE pid = 1 OR pid = 2 OR state LIKE 'x%'",
+	"SELECT CASE WHEN true THEN 1 END, 1 + 1",
 	"SELECT max(pid), count(*) FROM pg_stat_replication", "SELECT state, count(*) FROM pg_stat_replication GROUP BY state",
 	"SELECT * FROM pg_stat_wal_receiver", "SELECT pg_is_in_recovery() AND true, now() - now(), now() = now()",
 	"SELECT (now() - '2020-01-01 00:00:00+00'::timestamptz) > interval '1 day' AS late",

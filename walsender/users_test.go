@@ -79,7 +79,8 @@ func TestVerifierOfServer(t *testing.T) {
 	users, err := NewUsers(map[string]string{"u": stored})
 	require.NoError(t, err)
 	s := serve(t, Config{Users: users})
-	require.Equal(t, "on", string(query(t, connect(t, s, "replication=true password=geheim"), "SHOW in_hot_standby").Rows[0][0]))
+	shown := query(t, connect(t, s, "replication=true password=geheim"), "SHOW in_hot_standby")
+	require.Equal(t, "on", string(shown.Rows[0][0]))
 
 	for _, password := range []string{"other", "pässwörd", "\u00a0x\u1680", "☃ \U0001F600"} {
 		verifier, err := MakeVerifier(password)

@@ -55,7 +55,8 @@ func everything(d *xlog.Dialect) xlog.Body {
 			{ID: 1, Rel: rel, Fork: xlog.VisibilityMapFork, Block: math.MaxUint32 - 1, Flags: xlog.BlockHasImage, Image: xlog.Image{
 				Data: bytes.Repeat([]byte{1}, size), Info: imageInfo(d, false, 0, true), Apply: true}},
 			{ID: 5, Rel: other, Fork: xlog.InitFork, Flags: xlog.BlockHasImage | xlog.BlockHasData, Data: []byte("d"),
-				Image: xlog.Image{Data: bytes.Repeat([]byte{2}, size-100), HoleOffset: 40, HoleLength: 100, Info: imageInfo(d, true, 0, false)}},
+				Image: xlog.Image{Data: bytes.Repeat([]byte{2}, size-100), HoleOffset: 40, HoleLength: 100,
+					Info: imageInfo(d, true, 0, false)}},
 		},
 	}
 	for i, c := range methods(d) {
@@ -160,8 +161,10 @@ func TestBodyRules(t *testing.T) {
 		"NOT_HOLE":                                          with([]byte{0, 0x10, 0, 0}, image(8000, 0, 4), tag, page[:8000]),
 		"NOT_HOLE ":                                         with([]byte{0, 0x10, 0, 0}, image(8192, 7, 4), tag, page),
 		"block image is compressed, but its length is 8192": with([]byte{0, 0x10, 0, 0}, image(8192, 0, 2), tag, page),
-		"is longer than a block":                            with([]byte{0, 0x10, 0, 0}, image(9000, 0, 0), tag, make([]byte, 9000)),
-		"reaches beyond the block":                          with([]byte{0, 0x10, 0, 0}, image(50, 8000, 3, 0xFF, 0xFF), tag, page[:50]),
+		"is longer than a block": with([]byte{0, 0x10, 0, 0}, image(9000, 0, 0), tag,
+			make([]byte, 9000)),
+		"reaches beyond the block": with([]byte{0, 0x10, 0, 0}, image(50, 8000, 3, 0xFF, 0xFF), tag,
+			page[:50]),
 	} {
 		if say[:3] == "NOT" {
 			say = "BKPIMAGE_HAS_HOLE not set, but hole offset"

@@ -582,7 +582,10 @@ func TestConnString(t *testing.T) {
 			server{dbname: "postgresql://a@b:1/?sslmode=disable", port: "2", user: "c d"},
 			"postgresql://a@b:1/?sslmode=disable&port=2&user=c%20d&fallback_application_name=receivewal",
 		},
-		{server{dbname: "postgres://a,b/d", host: "&=+%"}, "postgres://a,b/d?host=%26%3D%2B%25&fallback_application_name=receivewal"},
+		{
+			server{dbname: "postgres://a,b/d", host: "&=+%"},
+			"postgres://a,b/d?host=%26%3D%2B%25&fallback_application_name=receivewal",
+		},
 	} {
 		require.Equal(t, tt.want, tt.s.connString())
 	}

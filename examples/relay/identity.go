@@ -127,7 +127,8 @@ func identityOfSegments(dir string) (walsender.Identity, error) {
 			}, head.SegmentSize.Validate()
 		}
 	}
-	return walsender.Identity{}, fmt.Errorf("%s: a segment begins with page magic %04X, which is of no known version", dir, head.Magic)
+	return walsender.Identity{}, fmt.Errorf("%s: a segment begins with page magic %04X, which is of no known version",
+		dir, head.Magic)
 }
 
 // firstPage reads the header of the newest timeline's oldest segment. Names look the same for every size of segments, and

@@ -56,10 +56,10 @@ func newRoot() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "relay -D DIR --listen ADDRESS",
 		Short: "Serve a directory of write-ahead log to standbys and receivers",
-		Long: `Serve the write-ahead log in a directory by PostgreSQL's replication protocol. With --dbname the log is received into
-the directory from a PostgreSQL 12 to 18, Greenplum 7 or Cloudberry server meanwhile, and what is durable here is served at
-once; without it the directory is one that another program fills, which is looked at every --rescan, or a data directory whose
-server is shut down.
+		Long: `Serve the write-ahead log in a directory by PostgreSQL's replication protocol. With --dbname the log is received
+into the directory from a PostgreSQL 12 to 18, Greenplum 7 or Cloudberry server meanwhile, and what is durable here is
+served at once; without it the directory is one that another program fills, which is looked at every --rescan, or a data
+directory whose server is shut down.
 
 SIGTERM and SIGINT end it: every client gets all there is first. SIGHUP makes it read host rules and users again.
 

@@ -96,7 +96,8 @@ func TestCommands(t *testing.T) {
 	dir := filepath.Join(pgserver.TempDir(t), "data")
 	port := pgserver.FreePort()
 
-	code, stdout, stderr := call(t, "init", "--primary", primary.ConnString(), "-D", dir, "--json", "-q", "--port", fmt.Sprint(port))
+	code, stdout, stderr := call(t, "init", "--primary", primary.ConnString(), "-D", dir, "--json", "-q",
+		"--port", fmt.Sprint(port))
 	require.Equal(t, exitOK, code, stderr)
 	var snapshot map[string]any
 	require.NoError(t, json.Unmarshal([]byte(stdout), &snapshot))

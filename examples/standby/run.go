@@ -153,7 +153,8 @@ func work(ctx context.Context, s *standby.Standby, serving *serve.Flags, log *sl
 	return g.Wait()
 }
 
-// logCatchup says now and then how far a standby that is a segment or more behind has come, with the rate and the time left at that rate.
+// logCatchup says now and then how far a standby that is a segment or more behind has come, with the rate and the
+// time left at that rate.
 func logCatchup(ctx context.Context, s *standby.Standby, log *slog.Logger) {
 	tick := time.NewTicker(progressLine)
 	defer tick.Stop()

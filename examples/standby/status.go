@@ -21,8 +21,8 @@ func newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status -D DIR",
 		Short: "Show how far the standby is",
-		Long: `Show what the standby knows about itself, whether "standby run" works on the directory or not. After activation it shows
-the timeline, where it left the former one, and whether a server runs on the directory: then it is no failure that
+		Long: `Show what the standby knows about itself, whether "standby run" works on the directory or not. After activation it
+shows the timeline, where it left the former one, and whether a server runs on the directory: then it is no failure that
 "standby run" does not.`,
 		Example: `  standby status -D /data/standby
   standby status -D /data/standby --json`,

@@ -88,7 +88,8 @@ var stringer = reflect.TypeFor[fmt.Stringer]()
 // appendValue appends any value of a payload. Structs become objects with snake_case names, arrays over a record's bytes
 // (which have Len and At) lists, and other bytes hexadecimal.
 func appendValue(dst []byte, v reflect.Value) []byte {
-	if length, at := v.MethodByName("Len"), v.MethodByName("At"); v.Kind() == reflect.Slice && at.IsValid() && length.IsValid() {
+	length, at := v.MethodByName("Len"), v.MethodByName("At")
+	if v.Kind() == reflect.Slice && at.IsValid() && length.IsValid() {
 		return appendList(dst, int(length.Call(nil)[0].Int()), func(i int) reflect.Value {
 			return at.Call([]reflect.Value{reflect.ValueOf(i)})[0]
 		})

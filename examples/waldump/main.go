@@ -69,7 +69,8 @@ func newRoot(args int) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   progname + " [OPTION]... [STARTSEG [ENDSEG]]",
 		Short: "Decode and display write-ahead logs of PostgreSQL, Greenplum and Cloudberry",
-		Long: `Decode and display the write-ahead log of a PostgreSQL 12 to 18, Greenplum 7 or Cloudberry server, as pg_waldump does.
+		Long: `Decode and display the write-ahead log of a PostgreSQL 12 to 18, Greenplum 7 or Cloudberry server, as pg_waldump
+does.
 
 With --json each record is an object on a line of its own:
   lsn, end, prev   positions, as "0/3000028"

@@ -25,7 +25,8 @@ import (
 	"github.com/walmirror/walmirror/xlog"
 )
 
-const workload = `CREATE TABLE t (id bigserial PRIMARY KEY, a int, b text); CREATE INDEX ON t (a); CREATE INDEX ON t USING hash (a);
+const workload = `CREATE TABLE t (id bigserial PRIMARY KEY, a int, b text); CREATE INDEX ON t (a);
+	CREATE INDEX ON t USING hash (a);
 	CREATE TABLE v (a tsvector, p point); CREATE INDEX ON v USING gin (a); CREATE INDEX ON v USING gist (p);
 	INSERT INTO t (a, b) SELECT i % 977, repeat(md5(i::text), 1 + i % 8) FROM generate_series(1, 4000) i;
 	INSERT INTO v SELECT to_tsvector('simple', md5(i::text)), point(i % 100, i / 100) FROM generate_series(1, 1000) i;
@@ -106,7 +107,8 @@ func TestAgainstPgWaldump(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"-p", s.DataDir, second}, {filepath.Join(wal, second)}, {"-p", wal, second, last}, {"-p", wal, last},
-		{"-p", wal, "-s", (start + 11).String(), "-n", "3"}, {"-p", wal, "-e", (size.Start(size.Number(start)+1) + 70000).String(), second},
+		{"-p", wal, "-s", (start + 11).String(), "-n", "3"},
+		{"-p", wal, "-e", (size.Start(size.Number(start)+1) + 70000).String(), second},
 	} {
 		lines += compare(t, args...)
 	}

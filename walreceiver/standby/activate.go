@@ -61,9 +61,9 @@ type Activation struct {
 
 const defaultProbeTimeout = 5 * time.Second
 
-// Activate turns the standby in cfg.Dir into a primary, without a PostgreSQL installation: it makes sure that the old primary
-// does not answer, replays everything that is durable in pg_wal, begins a new timeline there, and leaves the directory shut
-// down, so that a server starts on it with nothing to recover. With BinDir it starts that server.
+// Activate turns the standby in cfg.Dir into a primary, without a PostgreSQL installation: it makes sure that the old
+// primary does not answer, replays everything that is durable in pg_wal, begins a new timeline there, and leaves the
+// directory shut down, so that a server starts on it with nothing to recover. With BinDir it starts that server.
 //
 // A Standby that runs on the directory does it itself, and goes on serving those who follow it; with BinDir it ends. Of
 // Greenplum and Cloudberry the server of BinDir, when it is given, does the last step.

@@ -32,8 +32,8 @@ func (e *OldDirectoryError) Error() string {
 	if !e.Same {
 		return text + ". It belongs to another system than the primary: give the standby another directory"
 	}
-	return text + ". If it is the former coordinator's, keep it until the new standby has caught up: --set-aside renames it to " +
-		e.Dir + ".old first, or give the standby another directory"
+	return text + ". If it is the former coordinator's, keep it until the new standby has caught up: " +
+		"--set-aside renames it to " + e.Dir + ".old first, or give the standby another directory"
 }
 
 func (e *OldDirectoryError) Unwrap() error { return walreceiver.ErrNotEmpty }

@@ -312,7 +312,8 @@ func (m *mixer) definition(schema string) string {
 		"CREATE TYPE :t_e:n AS ENUM ('a', 'b')",
 		"CREATE ROLE r:n IN ROLE pg_monitor; COMMENT ON ROLE r:n IS 'x'",
 		"INSERT INTO :t (a) SELECT i FROM generate_series(1, 50) i",
-		"DO $$ BEGIN CREATE TABLE :t_sub:n (a int); RAISE 'undone'; EXCEPTION WHEN raise_exception THEN CREATE TABLE :t_kept:n (b int); END $$",
+		"DO $$ BEGIN CREATE TABLE :t_sub:n (a int); RAISE 'undone'; EXCEPTION WHEN raise_exception THEN " +
+			"CREATE TABLE :t_kept:n (b int); END $$",
 	}
 	return strings.NewReplacer(":t", table, ":n", strconv.Itoa(m.counter)).Replace(list[m.rand.IntN(len(list))])
 }

@@ -180,7 +180,8 @@ var zoneNames = []string{"Europe/Berlin", "America/New_York", "Asia/Kathmandu", 
 // timesInZones is what a server makes of the same times in several time zones.
 func timesInZones(t *testing.T, s *pgserver.Server) map[string][][]string {
 	s.SQL(t, `CREATE TABLE times AS SELECT row_number() OVER () AS id, v
-		FROM unnest('{1800-01-01 12:00+00,1940-06-01 12:00+00,2000-01-01 00:00+00,2024-07-01 12:34:56.789+00,2011-12-30 09:59:59+00,2011-12-30 10:00+00,0001-01-01 12:00+00,
+		FROM unnest('{1800-01-01 12:00+00,1940-06-01 12:00+00,2000-01-01 00:00+00,2024-07-01 12:34:56.789+00,
+		2011-12-30 09:59:59+00,2011-12-30 10:00+00,0001-01-01 12:00+00,
 		2024-03-31 00:59:59+00,2024-03-31 01:00+00,2300-07-01 00:00+00,infinity}'::timestamptz[]) v`)
 	want := map[string][][]string{}
 	for _, zone := range zoneNames {

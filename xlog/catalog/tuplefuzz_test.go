@@ -142,7 +142,9 @@ func FuzzPage(f *testing.F) {
 	f.Add([]byte(page))
 	page.Init(btreeOpaque, 4)
 	page.Special()[12] = btreeLeaf
-	for _, item := range []bufpage.IndexTuple{{1: 0, 4: 1, 6: 16, 8: 7, 15: 0}, {0: 16, 4: 2, 5: 0x20, 6: 28, 7: 0x20, 8: 7, 27: 0}} {
+	for _, item := range []bufpage.IndexTuple{
+		{1: 0, 4: 1, 6: 16, 8: 7, 15: 0}, {0: 16, 4: 2, 5: 0x20, 6: 28, 7: 0x20, 8: 7, 27: 0},
+	} {
 		_, err := page.AddItem(item, 0, false, false)
 		require.NoError(f, err)
 	}

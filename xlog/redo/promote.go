@@ -35,8 +35,8 @@ type Promotion struct {
 }
 
 // Promote ends recovery where replay has come to: it begins a new timeline there, with the records of a promoted server and
-// then of one that is shut down, after which a server starts on the directory with nothing to recover (the end of StartupXLOG
-// and CreateCheckPoint in src/backend/access/transam/xlog.c). It closes the Redo, also when it fails.
+// then of one that is shut down, after which a server starts on the directory with nothing to recover (the end of
+// StartupXLOG and CreateCheckPoint in src/backend/access/transam/xlog.c). It closes the Redo, also when it fails.
 //
 // Until the control file says that the directory is shut down, the directory is a standby's: of the old timeline until the
 // history file has its name, then of the new one. A server or a Redo can go on with it, and Promote can be called again; the

@@ -57,7 +57,8 @@ func TestStatsText(t *testing.T) {
 
 	var s rmgr.Stats
 	var body xlog.Body
-	s.AddDecoded(&xlog.Record{LSN: 0x28, End: 0x60, RecordHeader: xlog.RecordHeader{TotalLen: 50, Rmgr: 200, Info: 0x31}}, &body)
+	s.AddDecoded(&xlog.Record{LSN: 0x28, End: 0x60,
+		RecordHeader: xlog.RecordHeader{TotalLen: 50, Rmgr: 200, Info: 0x31}}, &body)
 	s.AddDecoded(&xlog.Record{LSN: 0x60, End: 0x1_00000000,
 		RecordHeader: xlog.RecordHeader{TotalLen: 150, Rmgr: rmgr.Transaction, Info: 0x80}}, &body)
 	lines := strings.Split(string(s.AppendText(nil, dec, true)), "\n")

@@ -40,7 +40,8 @@ func TestHandler(t *testing.T) {
 	require.Equal(t, 200, page.Code)
 	for _, want := range []string{
 		"walmirror_source_flush_bytes 7.341032e+06", "walmirror_source_timeline 3", "walmirror_source_in_recovery 0",
-		`walmirror_sender_info{application_name="watched",client_addr="127.0.0.1",pid="1",slot="",state="startup",sync_state="async"} 1`,
+		`walmirror_sender_info{application_name="watched",client_addr="127.0.0.1",pid="1",slot="",state="startup",` +
+			`sync_state="async"} 1`,
 		`walmirror_slot_retained_bytes{slot_name="one"} `, `walmirror_slot_invalidated{slot_name="one"} 0`,
 	} {
 		require.Contains(t, page.Body.String(), want)
