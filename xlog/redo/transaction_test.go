@@ -25,6 +25,7 @@ func TestTransactions(t *testing.T) {
 		t.Skip("it takes long: not with -short")
 	}
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
+		t.Parallel()
 		source := pgreplay.RecordLoad(t, pgserver.Options{
 			Major: major, WALSegmentMB: 1, Settings: map[string]string{
 				"max_prepared_transactions": "10", "track_commit_timestamp": "on", "wal_level": "replica",
@@ -143,6 +144,7 @@ func redoCounting(t *testing.T, cfg Config) {
 	reader := xlog.NewReader(xlog.ReaderConfig{
 		Dialect: r.dialect, SegmentSize: r.dir.SegmentSize, Source: src, Start: start, History: r.History(),
 	})
+	decoder := rmgr.NewDecoder(r.dialect)
 	checkpoints, running := 0, 0
 	for {
 		rec, err := reader.Next()
@@ -150,7 +152,7 @@ func redoCounting(t *testing.T, cfg Config) {
 			require.ErrorIs(t, err, xlog.ErrZeroed)
 			break
 		}
-		payload, err := rmgr.NewDecoder(r.dialect).Decode(rec)
+		payload, err := decoder.Decode(rec)
 		require.NoError(t, err)
 		before := r.Counters()
 		require.NoError(t, r.Apply(rec))
