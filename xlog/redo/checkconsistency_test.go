@@ -21,11 +21,13 @@ import (
 // record (wal_consistency_checking = all), and few for redo to restore. Every page must be like its image but for what
 // the server masks.
 func TestConsistency(t *testing.T) {
+	skipRaceOnly(t)
 	parts := walload.Replayable
 	if testing.Short() {
 		parts = []string{"heap", "ddl"}
 	}
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
+		t.Parallel()
 		source := pgreplay.Record(t, walload.Options{
 			Major: major, Parts: parts,
 			Settings: map[string]string{"wal_consistency_checking": "all", "full_page_writes": "off"},
@@ -38,6 +40,7 @@ func TestConsistency(t *testing.T) {
 
 // TestGreenplumConsistency does so with the recording of a Greenplum.
 func TestGreenplumConsistency(t *testing.T) {
+	skipRaceOnly(t)
 	set := filepath.Join(pgreplay.Recorded(t), "gp7dev-consistency")
 	dir := filepath.Join(t.TempDir(), "redone")
 	pgreplay.Unpack(t, filepath.Join(set, "base", "base.tar.zst"), dir, filepath.Join(set, "wal"))

@@ -20,12 +20,14 @@ import (
 // server's replay leaves. What is written of the maps depends on whether hint bits are logged, for which there are three
 // cases; each version gets one of them.
 func TestHeapStandby(t *testing.T) {
+	skipRaceOnly(t)
 	cases := []pgserver.Options{
 		{}, // checksums
 		{NoChecksums: true},
 		{NoChecksums: true, Settings: map[string]string{"wal_log_hints": "on"}},
 	}
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
+		t.Parallel()
 		opts := cases[major%len(cases)]
 		opts.Major = major
 		settings := map[string]string{"autovacuum": "off", "wal_level": "logical"}
