@@ -15,7 +15,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/bench/pgserver"
+	"github.com/walmirror/walmirror/examples/internal/clitest"
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/vfs"
 	"github.com/walmirror/walmirror/xlog/vfs/faultfs"
@@ -57,27 +57,9 @@ func newServer(t *testing.T, settings map[string]string) *pgserver.Server {
 type program struct {
 	*exec.Cmd
 	t    *testing.T
-	out  *output
+	out  *clitest.Output
 	done chan struct{}
 	err  error
-}
-
-// output collects what a program prints.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // ours starts receivewal.
@@ -98,7 +80,7 @@ func theirs(t *testing.T, args ...string) *program {
 
 func start(t *testing.T, cmd *exec.Cmd) *program {
 	t.Helper()
-	p := &program{Cmd: cmd, t: t, out: new(output), done: make(chan struct{})}
+	p := &program{Cmd: cmd, t: t, out: new(clitest.Output), done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.out, p.out
 	require.NoError(t, cmd.Start())
 	go func() {
@@ -469,7 +451,7 @@ func TestFullDisk(t *testing.T) {
 	dir, err := waldir.Open(waldir.Config{Path: "/wal", FS: disk, SegmentSize: mib, Partial: true})
 	require.NoError(t, err)
 	defer dir.Close()
-	out := new(output)
+	out := new(clitest.Output)
 	o := &options{slot: "s", stopAt: end, server: server{dbname: s.ConnString()}, interval: 10}
 	o.noLoop = true
 	err = stream(t.Context(), o, dir, 0, &logger{w: out, size: mib})

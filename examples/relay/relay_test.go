@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/bench/pgserver"
+	"github.com/walmirror/walmirror/examples/internal/clitest"
 	"github.com/walmirror/walmirror/walreceiver"
 	"github.com/walmirror/walmirror/walsender"
 )
@@ -59,28 +60,10 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// output collects what a program prints.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
 // program is a running relay.
 type program struct {
 	*exec.Cmd
-	out  output
+	out  clitest.Output
 	addr string
 }
 
@@ -134,7 +117,7 @@ func write(t *testing.T, primary *pgserver.Server, n int) (last string) {
 func pgReceivewal(t *testing.T, dir, conninfo string, args ...string) (stop func()) {
 	t.Helper()
 	require.NoError(t, pgserver.Chown(dir))
-	var out output
+	var out clitest.Output
 	cmd := exec.Command(pgserver.RequireTool(t, "pg_receivewal"), append([]string{"-D", dir, "-d", conninfo, "-v"}, args...)...)
 	cmd.Env = append(os.Environ(), "PGPASSWORD=secret", "HOME="+dir)
 	cmd.Stderr = &out

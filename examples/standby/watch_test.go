@@ -18,31 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/bench/pgserver"
+	"github.com/walmirror/walmirror/examples/internal/clitest"
 	"github.com/walmirror/walmirror/xlog/catalog/changes"
 )
 
-// output is what a command has written so far.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // background runs the program until the test ends or it is told to; end gives its exit code.
-func background(t *testing.T, args ...string) (stdout, stderr *output, end func() int) {
+func background(t *testing.T, args ...string) (stdout, stderr *clitest.Output, end func() int) {
 	ctx, cancel := context.WithCancel(context.Background())
-	stdout, stderr = new(output), new(output)
+	stdout, stderr = new(clitest.Output), new(clitest.Output)
 	code := make(chan int, 1)
 	go func() { code <- run(ctx, args, strings.NewReader(""), stdout, stderr) }()
 	end = sync.OnceValue(func() int {

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/walmirror/walmirror/bench/pgserver"
+	"github.com/walmirror/walmirror/examples/internal/clitest"
 	"github.com/walmirror/walmirror/xlog"
 )
 
@@ -221,29 +221,11 @@ func TestSnakeCase(t *testing.T) {
 	}
 }
 
-// lockedBuffer is written by the program while the test reads it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // TestFollow sees what a server writes, over the begin of new segments.
 func TestFollow(t *testing.T) {
 	s, start := loaded(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	var out, errs lockedBuffer
+	var out, errs clitest.Output
 	code := make(chan int)
 	go func() {
 		code <- run(ctx, []string{"-f", "-p", s.DataDir, "-s", start.String(), "-r", "LogicalMessage"}, &out, &errs)
