@@ -19,6 +19,7 @@ import (
 // is missing, one that is longer are found.
 func TestTwoStandbys(t *testing.T) {
 	pgserver.EachMajor(t, func(t *testing.T, major int) {
+		t.Parallel()
 		source := pgreplay.Record(t, walload.Options{Major: major, Parts: walload.Replayable}, pgreplay.Online)
 		a, b := source.Standby(t), source.Standby(t)
 		report, err := pagecompare.Compare(a, b)
