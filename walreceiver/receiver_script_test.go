@@ -3,6 +3,7 @@
 package walreceiver_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -365,7 +366,7 @@ func TestReconnectAfterSwitch(t *testing.T) {
 			}
 			r := receive(t, walreceiver.Config{ConnString: f.serve(t), Sink: sink})
 			if c.diverged {
-				r.until("diverged", func(s walreceiver.Status) bool { _, ok := s.LastError.(*walreceiver.DivergedError); return ok })
+				r.until("diverged", func(s walreceiver.Status) bool { return errors.Is(s.LastError, walreceiver.ErrDiverged) })
 			} else {
 				r.until("timeline 2", func(s walreceiver.Status) bool { return s.FlushedLSN == b.Pos() })
 				require.Equal(t, xlog.TimelineID(2), r.Status().ReceivedTimeline)
@@ -424,7 +425,9 @@ func TestCorruptAgain(t *testing.T) {
 	r.mu.Unlock()
 	require.ErrorIs(t, last.Err, walreceiver.ErrCorrupt)
 	require.Equal(t, 5, last.Failures)
-	require.Equal(t, b.Pos(), last.Err.(*walreceiver.CorruptError).Good)
+	corrupt, _ := errors.AsType[*walreceiver.CorruptError](last.Err)
+	require.NotNil(t, corrupt)
+	require.Equal(t, b.Pos(), corrupt.Good)
 	r.stop()
 }
 

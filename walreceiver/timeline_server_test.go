@@ -3,6 +3,7 @@
 package walreceiver_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -233,10 +234,10 @@ func TestDiverged(t *testing.T) {
 	proxy.SetTarget(fmt.Sprintf("127.0.0.1:%d", standby.Port))
 
 	st := r.until("the error", func(s walreceiver.Status) bool {
-		d, ok := s.LastError.(*walreceiver.DivergedError)
-		return ok && d != nil
+		return errors.Is(s.LastError, walreceiver.ErrDiverged)
 	})
-	diverged := st.LastError.(*walreceiver.DivergedError)
+	diverged, _ := errors.AsType[*walreceiver.DivergedError](st.LastError)
+	require.NotNil(t, diverged)
 	require.True(t, walreceiver.Permanent(diverged))
 	require.Equal(t, xlog.TimelineID(1), diverged.Timeline)
 	require.Equal(t, xlog.TimelineID(2), diverged.ServerTimeline)

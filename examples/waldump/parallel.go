@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 
@@ -109,7 +110,7 @@ func (d *dumper) scan(ctx context.Context, src *segments, c *chunk, s *sink) res
 	for ctx.Err() == nil && (c.last || r.End() < c.end) {
 		rec, err := r.Next()
 		if err != nil {
-			res.end, _ = err.(*xlog.EndError)
+			res.end, _ = errors.AsType[*xlog.EndError](err)
 			res.stopped = true
 			return res
 		}

@@ -3,6 +3,7 @@
 package pgsql
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -28,7 +29,7 @@ func (a *analyzer) coerce(t typed, oid uint32) (typed, error) {
 	}
 	v, err := ParseText(t.lit.text, oid)
 	if err != nil {
-		return t, a.p.At(t.lit.pos, err.(*protocol.Error))
+		return t, a.at(t.lit.pos, err)
 	}
 	if f, ok := v.(float64); ok && math.IsNaN(f) { // NULL to SQLite
 		return t, a.p.At(t.lit.pos, errorf(codeUnsupported, "NaN is not supported by this server"))
@@ -58,10 +59,15 @@ func (a *analyzer) cast(s *scope, e *expr) (typed, error) {
 	if e.typ.size > 0 && (oid == VarChar || oid == BPChar) {
 		made.typmod = int32(e.typ.size) + 4 + 1
 	}
-	if e, ok := err.(*protocol.Error); ok && e.Position == 0 {
-		return made, a.p.At(e.Position, e)
+	return made, a.at(e.pos, err)
+}
+
+// at says in an error where in the text it is, unless it says so already.
+func (a *analyzer) at(pos int, err error) error {
+	if e, ok := errors.AsType[*protocol.Error](err); ok && e.Position == 0 {
+		return a.p.At(pos, e)
 	}
-	return made, err
+	return err
 }
 
 // typeOID finds a type by its name.

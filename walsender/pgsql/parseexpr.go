@@ -153,7 +153,7 @@ func (p *Parser) precedence() int {
 // prefix reads what begins an expression.
 func (p *Parser) prefix() (*expr, error) {
 	e := &expr{kind: exprOp, pos: p.Next.Pos, name: p.Next.Text}
-	prec := 0
+	var prec int
 	switch {
 	case p.Next.Is("not"):
 		prec = precNot

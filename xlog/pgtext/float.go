@@ -117,7 +117,7 @@ func isHalfway(text []byte, size int) bool {
 		mantissa = 24
 	}
 	digits, exp := decimal(text)
-	hi, lo := uint64(0), digits
+	var hi, lo uint64
 	switch {
 	case exp > 23 || exp < -24:
 		return false

@@ -149,3 +149,6 @@ SELECT 1 AS;
 SELECT max(relname) AS;
 SELECT FROM pg_namespace WHERE oid = 11;
 SELECT 'x'::nonsense;
+SELECT 1, true::date;
+SELECT relname, CAST(relhasindex AS timestamptz) FROM pg_class;
+SELECT 2, 'x'::int;
