@@ -26,6 +26,7 @@ import (
 	"github.com/walmirror/walmirror/walreceiver"
 	"github.com/walmirror/walmirror/walreceiver/standby"
 	"github.com/walmirror/walmirror/walsender"
+	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
 	"github.com/walmirror/walmirror/xlog/vfs"
 	"github.com/walmirror/walmirror/xlog/waldir"
@@ -95,17 +96,21 @@ func startLiveStandby(t *testing.T) *liveStandby {
 	cfg.Backup.TablespaceMapping = []walreceiver.TablespaceMapping{{Old: there, New: l.space}}
 	snap, err := standby.Init(t.Context(), cfg)
 	require.NoError(t, err)
-	l.conninfo = runStandby(t, snap.Dir)
+	running, conninfo := runStandby(t, snap.Dir)
+	l.conninfo = conninfo
 	l.load(t)
+	written, err := xlog.ParseLSN(l.primary.Value(t, "SELECT pg_current_wal_flush_lsn()"))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return running.Status().Replay.LSN >= written }, patience, 20*time.Millisecond)
 	return l
 }
 
 // runStandby replays a directory, and serves its log and backups, until the test ends.
-func runStandby(t *testing.T, dir string) (conninfo string) {
+func runStandby(t *testing.T, dir string) (s *standby.Standby, conninfo string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s, err := standby.New(standby.Config{
+	s, err = standby.New(standby.Config{
 		Dir: dir, Replay: standby.ReplayConfig{RestartBytes: 1 << 20, RestartTime: time.Second, CacheBytes: 8 << 20},
 		Serve: &walsender.Config{Listeners: []net.Listener{l}},
 	})
@@ -118,7 +123,7 @@ func runStandby(t *testing.T, dir string) (conninfo string) {
 		require.NoError(t, <-done)
 	})
 	require.Eventually(t, func() bool { return s.Status().Replay.Consistent }, patience, 20*time.Millisecond)
-	return conninfoOf(l)
+	return s, conninfoOf(l)
 }
 
 func conninfoOf(l net.Listener) string {
@@ -337,7 +342,7 @@ func TestPgBasebackup(t *testing.T) {
 			}
 			verifyBackup(t, dir, verify...)
 			if !test.only {
-				l.start(t, dir, 0)
+				l.start(t, dir, 20)
 			}
 		})
 	}
