@@ -204,6 +204,14 @@ func copyFile(from, to string) error {
 
 // CopyFile copies a file to one that is not there yet.
 func CopyFile(from, to string) error {
+	return copyContent(from, to, func(dst *os.File, src io.Reader) error {
+		_, err := io.Copy(dst, src)
+		return err
+	})
+}
+
+// copyContent copies a file to one that is not there yet, by means of content.
+func copyContent(from, to string, content func(dst *os.File, src io.Reader) error) error {
 	src, err := os.Open(from)
 	if err != nil {
 		return err
@@ -213,8 +221,7 @@ func CopyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(dst, src)
-	return errors.Join(err, dst.Close())
+	return errors.Join(content(dst, src), dst.Close())
 }
 
 // Adopt is NewAdopted for a test, closed at its end.

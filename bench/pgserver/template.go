@@ -75,26 +75,13 @@ func copyMade(from, to string) error {
 		case d.IsDir():
 			return os.Mkdir(target, 0o700)
 		case filepath.Dir(rel) == "pg_wal":
-			return copySparse(name, target)
+			return copyContent(name, target, copyNonzero)
 		}
 		return copyFile(name, target)
 	})
 }
 
-// copySparse copies a segment of the log, most of which is zeros.
-func copySparse(from, to string) error {
-	src, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(copyNonzero(dst, src), dst.Close())
-}
-
+// copyNonzero copies a segment of the log, most of which is zeros, and leaves holes where they are.
 func copyNonzero(dst *os.File, src io.Reader) error {
 	var chunk, zeros [64 << 10]byte
 	for at := int64(0); ; {

@@ -59,7 +59,7 @@ func parseTimestamp(text string, place *time.Location, zoned bool) (int64, error
 	return seconds*microsPerSecond + int64(t.Nanosecond()/1000), nil
 }
 
-// ParseDate is the inverse of AppEndDate.
+// ParseDate is the inverse of AppendDate.
 func ParseDate(text string) (days int32, err error) {
 	switch text {
 	case "infinity":
