@@ -133,11 +133,20 @@ func (r *Reader) initSource() error {
 	if c.BufferSize == 0 {
 		c.BufferSize = defaultReadBuffer
 	}
-	r.buf = make([]byte, max(LSN(c.BufferSize)&^(r.page-1), r.page))
+	if r.buf == nil {
+		r.buf = make([]byte, max(LSN(c.BufferSize)&^(r.page-1), r.page))
+	}
 	r.src = &historySource{src: c.Source, size: c.SegmentSize, hist: c.History}
 	r.pos = c.Start &^ (r.page - 1)
 	r.end = c.Start
 	return nil
+}
+
+// Reset begins anew at start, as a new Reader would that has the same configuration, in the memory that this one has.
+func (r *Reader) Reset(start LSN) {
+	*r = Reader{cfg: r.cfg, d: r.d, buf: r.buf, asm: r.asm[:0]}
+	r.cfg.Start = start
+	r.err = r.init()
 }
 
 // End is the end of the last record that Next accepted, or where reading began: everything before it is good.
@@ -181,7 +190,8 @@ var errWrongCRC = errors.New("incorrect resource manager data checksum in record
 func (r *Reader) accept(raw []byte, next LSN) (*Record, error) {
 	rec := &r.rec
 	_ = rec.RecordHeader.Decode(raw) // as long as a header
-	if err := r.checkHeader(&rec.RecordHeader); err != nil {
+	if !r.follows(&rec.RecordHeader) {
+		err := r.checkHeader(&rec.RecordHeader)
 		return nil, r.wrongRecord(raw[:RecordHeaderSize], next-LSN(len(raw))+RecordHeaderSize, err)
 	}
 	if RecordCRC(raw) != rec.CRC {
@@ -201,15 +211,20 @@ func (r *Reader) accept(raw []byte, next LSN) (*Record, error) {
 	return rec, nil
 }
 
-// checkHeader makes the checks of ValidXLogRecordHeader but for the length.
+// follows makes the checks of ValidXLogRecordHeader but for the length.
+func (r *Reader) follows(h *RecordHeader) bool {
+	return r.d.ValidRmgr(h.Rmgr) && (h.Prev == r.last || r.last == 0 && h.Prev < r.recLSN)
+}
+
+// checkHeader says what follows finds wrong.
 func (r *Reader) checkHeader(h *RecordHeader) error {
-	if !r.d.ValidRmgr(h.Rmgr) {
+	switch {
+	case r.follows(h):
+		return nil
+	case !r.d.ValidRmgr(h.Rmgr):
 		return fmt.Errorf("invalid resource manager ID %d", h.Rmgr)
 	}
-	if r.last != 0 && h.Prev != r.last || r.last == 0 && h.Prev >= r.recLSN {
-		return fmt.Errorf("record with incorrect prev-link %s", h.Prev)
-	}
-	return nil
+	return fmt.Errorf("record with incorrect prev-link %s", h.Prev)
 }
 
 // checkOverwrite makes sure that the record which stands where another should have gone on is the one that says so

@@ -284,7 +284,7 @@ func TestReaderFed(t *testing.T) {
 	}
 }
 
-// From any start the first record is the first that begins there or later.
+// From any start the first record is the first that begins there or later; for a Reader that has read elsewhere, too.
 func TestReaderStartsAnywhere(t *testing.T) {
 	t.Parallel()
 	b := builder(mib)
@@ -295,6 +295,7 @@ func TestReaderStartsAnywhere(t *testing.T) {
 	varied(b, 10, 10)
 	cfg := config(b)
 	cfg.BufferSize = 8192
+	used := xlog.NewReader(cfg)
 	i, list := 0, b.Records()
 	for start := b.Start(); start < b.Pos(); start += step(start, list[i].LSN) {
 		for list[i].LSN < start {
@@ -306,6 +307,13 @@ func TestReaderStartsAnywhere(t *testing.T) {
 		rec, err := xlog.NewReader(cfg).Next()
 		require.NoError(t, err, "from %s", start)
 		require.Equal(t, list[i].LSN, rec.LSN, "from %s", start)
+		used.Reset(start)
+		again, err := used.Next()
+		require.NoError(t, err, "from %s", start)
+		require.Equal(t, rec, again, "from %s", start)
+		for range int(start) % 4 { // end anywhere
+			_, _ = used.Next()
+		}
 	}
 }
 

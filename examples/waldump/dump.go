@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/walmirror/walmirror/xlog"
@@ -90,7 +91,9 @@ func (d *dumper) sequential(ctx context.Context) error {
 	src := &segments{place: d.place}
 	defer src.Close()
 	r := src.reader(d.first)
-	for n := 0; ctx.Err() == nil; {
+	var interrupted atomic.Bool // cheaper to ask for each record than ctx
+	defer context.AfterFunc(ctx, func() { interrupted.Store(true) })()
+	for n := 0; !interrupted.Load(); {
 		rec, err := r.Next()
 		if err != nil {
 			if d.follow && !errors.Is(err, errStop) {

@@ -16,6 +16,7 @@ import (
 // sink takes records and makes of them what was asked for. Each goroutine has one.
 type sink struct {
 	*options
+	all   bool // every record is wanted
 	dec   *rmgr.Decoder
 	text  []byte // not yet written
 	stats rmgr.Stats
@@ -23,7 +24,7 @@ type sink struct {
 }
 
 func newSink(o *options, p *place) *sink {
-	return &sink{options: o, dec: rmgr.NewDecoder(p.dialect), page: make([]byte, p.dialect.BlockSize())}
+	return &sink{options: o, all: o.filter.All(), dec: rmgr.NewDecoder(p.dialect), page: make([]byte, p.dialect.BlockSize())}
 }
 
 // reset forgets what was taken.
@@ -34,13 +35,16 @@ func (s *sink) reset() {
 
 // add takes a record, and tells whether it is one of those that were asked for.
 func (s *sink) add(rec *xlog.Record) (bool, error) {
-	wanted, err := s.filter.Match(rec, s.dec.Body())
-	if err != nil {
-		return false, recordError(rec, err)
+	if !s.all {
+		wanted, err := s.filter.Match(rec, s.dec.Body())
+		if err != nil {
+			return false, recordError(rec, err)
+		}
+		if !wanted {
+			return false, nil
+		}
 	}
-	if !wanted {
-		return false, nil
-	}
+	var err error
 	switch {
 	case s.quiet:
 		err = rec.Decode(s.dec.Body())

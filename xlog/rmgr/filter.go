@@ -47,6 +47,11 @@ func (f *Filter) Match(rec *xlog.Record, body *xlog.Body) (bool, error) {
 	return f.matchBlocks(body.Blocks), nil
 }
 
+// All tells whether every record is wanted, by Match.
+func (f *Filter) All() bool {
+	return f.Rmgrs == nil && f.XIDs == nil && f.Begin == 0 && f.End == 0 && !f.wantsBlocks()
+}
+
 func (f *Filter) matchHeader(rec *xlog.Record) bool {
 	return (f.Rmgrs == nil || slices.Contains(f.Rmgrs, rec.Rmgr)) &&
 		(f.XIDs == nil || slices.Contains(f.XIDs, rec.XID)) &&

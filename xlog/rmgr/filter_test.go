@@ -93,6 +93,19 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+func TestFilterAll(t *testing.T) {
+	fork, block := xlog.MainFork, uint32(0)
+	for _, f := range []rmgr.Filter{{}, {Since: noon}, {Until: noon}} {
+		require.True(t, f.All(), f)
+	}
+	for _, f := range []rmgr.Filter{
+		{Rmgrs: []xlog.RmgrID{}}, {XIDs: []uint32{}}, {Begin: 1}, {End: 1}, {Relation: &relA}, {Fork: &fork}, {Block: &block},
+		{FullPage: true},
+	} {
+		require.False(t, f.All(), f)
+	}
+}
+
 func TestRecordsEnds(t *testing.T) {
 	b, dec := exampleLog(), rmgr.NewDecoder(xlog.Postgres15)
 	ctx, cancel := context.WithCancel(t.Context())
