@@ -69,6 +69,7 @@ func (s *Server) Run(ctx context.Context) error {
 	failed := make(chan error, len(s.cfg.Listeners))
 	var accepting sync.WaitGroup
 	for _, l := range s.cfg.Listeners {
+		withoutPacing(l)
 		accepting.Go(func() { failed <- s.accept(l) })
 	}
 	var err error
