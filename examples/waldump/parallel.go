@@ -108,9 +108,6 @@ func (d *dumper) work(ctx context.Context, jobs <-chan *chunk, sinks <-chan *sin
 func (d *dumper) scan(ctx context.Context, src *segments, c *chunk, s *sink) result {
 	res := result{sink: s}
 	r := src.reader(c.begin)
-	if src.behind = c.end; c.last {
-		src.behind = 0
-	}
 	var interrupted atomic.Bool // cheaper to ask for each record than ctx
 	defer context.AfterFunc(ctx, func() { interrupted.Store(true) })()
 	for !interrupted.Load() && (c.last || r.End() < c.end) {

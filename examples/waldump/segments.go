@@ -129,18 +129,10 @@ func (s *packed) Close() error {
 // errStop is the answer of segments behind the end that the user gave.
 var errStop = fmt.Errorf("given end of WAL: %w", io.EOF)
 
-// readAtOnce is how much is read from a file at once, in bytes: as much as a processor's second cache holds. Less costs
-// more calls, and the processor looks less far ahead while bytes are copied.
-const readAtOnce = 1 << 20
-
-// readBehind is how much is read at once behind the part that was asked for, where the last record ends.
-const readBehind = 16 << 10
-
 // segments is the xlog.Source for a place. It keeps one file open.
 type segments struct {
 	*place
 	r      *xlog.Reader // nil: not begun
-	behind xlog.LSN     // what is wanted from here on is the rest of one record; 0: all
 	file   segmentFile  // nil: none
 	number xlog.SegmentNumber
 }
@@ -153,9 +145,6 @@ func (s *segments) ReadAt(tli xlog.TimelineID, p []byte, lsn xlog.LSN) (int, err
 			return 0, errStop
 		}
 		p, stop = p[:s.to.Sub(lsn)], errStop
-	}
-	if s.behind != 0 && lsn >= s.behind && len(p) > readBehind {
-		p, stop = p[:readBehind], io.EOF
 	}
 	if number := s.size.Number(lsn); s.file == nil || s.number != number {
 		if err := s.open(tli, number); err != nil {
@@ -196,7 +185,6 @@ func (s *segments) reader(lsn xlog.LSN) *xlog.Reader {
 	}
 	s.r = xlog.NewReader(xlog.ReaderConfig{
 		Dialect: s.dialect, SegmentSize: s.size, History: xlog.History{Timeline: s.tli}, Source: s, Start: lsn,
-		BufferSize: readAtOnce,
 	})
 	return s.r
 }
