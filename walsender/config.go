@@ -3,7 +3,6 @@
 package walsender
 
 import (
-	"cmp"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -30,7 +29,8 @@ type Config struct {
 	Slots *Slots
 	// Retention says how much of the log is kept for clients; see Server.Retain.
 	Retention Retention
-	// ChunkSize is how many bytes of log a message has at most; 0 is 128 KiB, as PostgreSQL's.
+	// ChunkSize is how many bytes of log a message has at most; 0 is 128 KiB, as PostgreSQL's, and 248 KiB to a client that is
+	// more than a MiB behind.
 	ChunkSize int
 	// Catalogs lets SQL read the catalogs of the databases whose log this is; nil: there are only statistics.
 	Catalogs Catalogs
@@ -60,7 +60,6 @@ type Config struct {
 const (
 	defaultMaxConnections = 100
 	defaultMaxQueries     = 4
-	defaultChunkSize      = 128 << 10 // MAX_SEND_SIZE of walsender.c, with pages of 8 KiB
 	minChunkSize          = 64 << 10  // more than the largest page
 	maxChunkSize          = 1 << 20   // clients have limits
 	defaultTimeout        = time.Minute
@@ -108,6 +107,8 @@ func (c Config) streamDefaults() (Config, error) {
 	if c.MaxQueries <= 0 {
 		c.MaxQueries = defaultMaxQueries
 	}
-	c.ChunkSize = min(max(cmp.Or(c.ChunkSize, defaultChunkSize), minChunkSize), maxChunkSize)
+	if c.ChunkSize != 0 {
+		c.ChunkSize = min(max(c.ChunkSize, minChunkSize), maxChunkSize)
+	}
 	return c, nil
 }

@@ -27,7 +27,7 @@ type stream struct {
 	tli    sentTimeline
 	sent   xlog.LSN // the next byte to send
 
-	chunk    uint32   // bytes of log in a message at most
+	chunk    int      // Config.ChunkSize
 	walBlock xlog.LSN // size of a WAL page
 	segments *segmentCache
 	segment  *openSegment // that is read; nil: none
@@ -66,7 +66,7 @@ func (c *session) startReplication(ctx context.Context, cmd protocol.StartReplic
 func (c *session) newStream(cmd protocol.StartReplication) (_ *stream, err error) {
 	server := c.server
 	s := &stream{
-		c: c, source: server.cfg.Source, sent: cmd.Start, chunk: uint32(server.cfg.ChunkSize), segments: server.segments,
+		c: c, source: server.cfg.Source, sent: cmd.Start, chunk: server.cfg.ChunkSize, segments: server.segments,
 		walBlock: xlog.LSN(server.blockSize()), replies: newReplies(),
 	}
 	if cmd.Slot != "" {

@@ -41,13 +41,32 @@ func (s *stream) sendSome() (caughtUp bool, err error) {
 // a page, at which a long record is split anyway. A message does not go beyond the end of a segment.
 func (s *stream) pieceEnd(limit xlog.LSN) xlog.LSN {
 	size := s.source.Identity().SegmentSize
-	end := s.sent.Add(int(s.chunk))
+	end := s.sent.Add(s.pieceSize(limit.Sub(s.sent)))
 	if limit <= end {
 		end = limit
 	} else {
 		end -= end % s.walBlock
 	}
 	return min(end, size.RoundDown(s.sent).Add(int(size)))
+}
+
+const (
+	defaultChunkSize = 128 << 10 // MAX_SEND_SIZE of walsender.c, with pages of 8 KiB
+	// backlogChunkSize makes a message that fits into 256 KiB. That is libpq's buffer for messages of the default size too:
+	// of two of them a part has no room, and each time libpq moves it to the front.
+	backlogChunkSize = 248 << 10
+	farBehind        = 1 << 20
+)
+
+// pieceSize is how much the next message may have, for a client that is so many bytes behind.
+func (s *stream) pieceSize(behind int64) int {
+	switch {
+	case s.chunk != 0:
+		return s.chunk
+	case behind > farBehind:
+		return backlogChunkSize
+	}
+	return defaultChunkSize
 }
 
 // sendPiece sends the log from where it stands up to end, which lies in one segment.
