@@ -60,8 +60,8 @@ type Config struct {
 const (
 	defaultMaxConnections = 100
 	defaultMaxQueries     = 4
-	minChunkSize          = 64 << 10  // more than the largest page
-	maxChunkSize          = 1 << 20   // clients have limits
+	minChunkSize          = 64 << 10 // more than the largest page
+	maxChunkSize          = 1 << 20  // clients have limits
 	defaultTimeout        = time.Minute
 	defaultAuthDelay      = 500 * time.Millisecond
 )
