@@ -153,22 +153,17 @@ func (r *Reader) Reset(start LSN) {
 func (r *Reader) End() LSN { return r.end }
 
 // Next returns the next record, which is valid until the following call. See Reader for the errors.
-func (r *Reader) Next() (*Record, error) {
+func (r *Reader) Next() (rec *Record, err error) {
 	for {
-		rec, err := r.next()
+		if raw := r.whole(); raw != nil { // the common case
+			rec, err = r.acceptWhole(raw)
+		} else {
+			rec, err = r.nextInPieces()
+		}
 		if err != nil || rec.LSN >= r.cfg.Start {
 			return rec, err
 		}
 	}
-}
-
-// next finds the next record; the common case of one that lies whole in the window and the page comes first.
-func (r *Reader) next() (*Record, error) {
-	if raw := r.whole(); raw != nil {
-		r.recLSN, r.recTLI = r.pos, r.tli
-		return r.accept(raw, r.pos+LSN(len(raw)))
-	}
-	return r.nextInPieces()
 }
 
 // whole is the record at pos if it lies below limit, else nil.
@@ -182,6 +177,11 @@ func (r *Reader) whole() []byte {
 		return nil
 	}
 	return r.win[i : i+n : i+n]
+}
+
+func (r *Reader) acceptWhole(raw []byte) (*Record, error) {
+	r.recLSN, r.recTLI = r.pos, r.tli
+	return r.accept(raw, r.pos+LSN(len(raw)))
 }
 
 var errWrongCRC = errors.New("incorrect resource manager data checksum in record")
@@ -255,8 +255,9 @@ func (r *Reader) nextInPieces() (*Record, error) {
 			return nil, err
 		}
 		if len(r.asm) == 0 {
-			if r.setLimit(); r.whole() != nil {
-				return r.next()
+			r.setLimit()
+			if raw := r.whole(); raw != nil {
+				return r.acceptWhole(raw)
 			}
 			r.beginRecord()
 		}

@@ -28,7 +28,7 @@ func (v *Verifier) Verify(lsn LSN, p []byte) (LSN, error) {
 		return v.r.End(), err
 	}
 	for {
-		_, err := v.r.next()
+		_, err := v.r.Next()
 		if err == nil {
 			continue
 		}
