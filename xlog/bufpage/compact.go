@@ -4,6 +4,7 @@ package bufpage
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/walmirror/walmirror/xlog"
 )
@@ -24,41 +25,69 @@ type kept struct {
 
 // compaction gathers what stays on a page, in the order of the line pointers.
 type compaction struct {
-	page   Page
-	limit  int // how many items the page may have
-	n      int
-	last   int  // where the last item begins
-	sorted bool // each begins before the one before it
-	total  int  // bytes
-	items  [maxItems]kept
+	page           Page
+	upper, special int // of the page
+	limit          int // how many items the page may have
+	n              int
+	last           int  // where the last item begins
+	sorted         bool // each begins before the one before it
+	total          int  // bytes
+	placed         int  // how many of the first items are where they will be
+	fill           int  // where the last of those begins
+	items          [maxItems]kept
+	room           [MaxPageSize]byte
 }
 
-// begin checks the page.
-func (c *compaction) begin(p Page, limit int) error {
-	c.page, c.limit, c.last, c.sorted = p, limit, p.SpecialOffset(), true
-	return p.checkAligned()
+// compactions are used again and again: to clear one takes longer than to close the gaps of a page.
+var compactions = sync.Pool{New: func() any { return new(compaction) }}
+
+// beginCompaction checks the page. The compaction is to be ended.
+func beginCompaction(p Page, limit int) (*compaction, error) {
+	if err := p.checkAligned(); err != nil {
+		return nil, err
+	}
+	c := compactions.Get().(*compaction)
+	c.page, c.upper, c.special, c.limit = p, p.Upper(), p.SpecialOffset(), limit
+	c.n, c.last, c.sorted, c.total = 0, c.special, true, 0
+	c.placed, c.fill = 0, c.special
+	return c, nil
+}
+
+// end gives the compaction back.
+func (c *compaction) end() {
+	c.page = nil
+	compactions.Put(c)
 }
 
 // add keeps the item of id, which will be that of line pointer off.
 func (c *compaction) add(off int, id ItemID) error {
-	at, length := id.Offset(), MaxAlign(id.Len())
-	if at < c.page.Upper() || at+length > c.page.SpecialOffset() {
-		return errItem("corrupted line pointer: offset = %d, size = %d", at, id.Len())
+	at, n := id.Offset(), c.n
+	end := at + MaxAlign(id.Len())
+	if at < c.upper || end > c.special || n == c.limit || n >= len(c.items) {
+		return c.wrong(id)
 	}
-	if c.n == c.limit {
+	if c.placed == n && end == c.fill {
+		c.placed, c.fill = n+1, at
+	}
+	if at >= c.last {
+		c.sorted = false
+	}
+	c.items[n] = kept{uint16(off), uint16(at), uint16(end - at)}
+	c.last, c.n, c.total = at, n+1, c.total+end-at
+	return nil
+}
+
+// wrong says why an item cannot be kept.
+func (c *compaction) wrong(id ItemID) error {
+	if c.n == c.limit && id.Offset() >= c.upper && id.Offset()+MaxAlign(id.Len()) <= c.special {
 		return errItem("more than %d", c.n)
 	}
-	c.sorted = c.sorted && at < c.last
-	c.last = at
-	c.items[c.n] = kept{uint16(off), uint16(at), uint16(length)}
-	c.n++
-	c.total += length
-	return nil
+	return errItem("corrupted line pointer: offset = %d, size = %d", id.Offset(), id.Len())
 }
 
 // check says whether what is kept can be on the page.
 func (c *compaction) check() error {
-	if room := c.page.SpecialOffset() - c.page.Lower(); c.total > room {
+	if room := c.special - c.page.Lower(); c.total > room {
 		return errItem("corrupted lengths: total %d, available space %d", c.total, room)
 	}
 	return nil
@@ -67,59 +96,83 @@ func (c *compaction) check() error {
 // finish moves the items to the end of the page (compactify_tuples). Nothing outside of where they come to lie changes.
 func (c *compaction) finish(d *xlog.Dialect) {
 	switch {
-	case c.sorted:
+	case c.sorted || !d.PageKeepsItemOrder() && c.clear():
 		c.move(c.page)
 	case d.PageKeepsItemOrder():
 		slices.SortFunc(c.items[:c.n], func(a, b kept) int { return int(b.at) - int(a.at) })
+		c.placed, c.fill = 0, c.special
 		c.move(c.page)
 	default:
-		var room [MaxPageSize]byte
-		from, upper := room[:len(c.page)], c.page.Upper()
-		copy(from[upper:], c.page[upper:])
+		from := c.room[:len(c.page)]
+		copy(from[c.upper:], c.page[c.upper:])
 		c.move(from)
 	}
 }
 
-// move copies the items, and has the line pointers point to them. Those that lie side by side are copied at once.
+// clear tells whether no item comes to lie where one is that moves after it.
+func (c *compaction) clear() bool {
+	to, end := c.special-c.total, 0 // of an item; of those that move after it
+	for i := c.n - 1; i >= c.placed; i-- {
+		it := &c.items[i]
+		if end > to {
+			return false
+		}
+		to += int(it.length)
+		end = max(end, int(it.at)+int(it.length))
+	}
+	return true
+}
+
+// move copies the items that are not in their places, and has the line pointers point to them. Those that lie side by side
+// are copied at once.
 func (c *compaction) move(from Page) {
-	p, upper := c.page, c.page.SpecialOffset()
+	p, upper := c.page, c.fill
 	head, tail := 0, 0 // of from, copied to upper
-	for _, it := range c.items[:c.n] {
-		at, end := int(it.at), int(it.at+it.length)
+	for _, it := range c.items[c.placed:c.n] {
+		at, end := int(it.at), int(it.at)+int(it.length)
 		if end != head {
-			copy(p[upper:], from[head:tail])
+			p.put(upper, from[head:tail], head)
 			tail = end
 		}
 		upper, head = upper-int(it.length), at
 		id := p.line(int(it.line))
 		p.setLine(int(it.line), MakeItemID(upper, id.Flags(), id.Len()))
 	}
-	copy(p[upper:], from[head:tail])
+	p.put(upper, from[head:tail], head)
 	p.SetUpper(upper)
+}
+
+// put copies what was at another place to where it comes to lie, unless it is there.
+func (p Page) put(at int, content []byte, was int) {
+	if at != was {
+		copy(p[at:], content)
+	}
 }
 
 // RepairFragmentation closes the gaps between the items of a heap page, and sets or clears the flag that says whether
 // there are free line pointers (PageRepairFragmentation). After an error items are where they were.
 func (p Page) RepairFragmentation(d *xlog.Dialect) error {
-	var c compaction
-	if err := c.begin(p, MaxHeapTuples(len(p))); err != nil {
+	c, err := beginCompaction(p, MaxHeapTuples(len(p)))
+	if err != nil {
 		return err
 	}
+	defer c.end()
 	unused, last, lines := 0, 0, p.MaxOffset()
 	for off := 1; off <= lines; off++ {
 		id := p.line(off)
-		if id.Flags() == Unused {
-			p.setLine(off, 0)
+		switch {
+		case id.Flags() == Unused:
+			if id != 0 {
+				p.setLine(off, 0)
+			}
 			unused++
 			continue
+		case id.Len() != 0:
+			if err := c.add(off, id); err != nil {
+				return err
+			}
 		}
 		last = off
-		if id.Len() == 0 {
-			continue
-		}
-		if err := c.add(off, id); err != nil {
-			return err
-		}
 	}
 	if err := c.check(); err != nil {
 		return err

@@ -59,10 +59,11 @@ func (p Page) IndexMultiDelete(d *xlog.Dialect, offs []uint16) error {
 	if len(offs) <= few {
 		return p.deleteFew(offs)
 	}
-	var c compaction
-	if err := c.begin(p, MaxIndexTuples(len(p))); err != nil {
+	c, err := beginCompaction(p, MaxIndexTuples(len(p)))
+	if err != nil {
 		return err
 	}
+	defer c.end()
 	if err := c.allBut(offs); err != nil {
 		return err
 	}
