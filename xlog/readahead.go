@@ -43,11 +43,21 @@ func NewReadAhead(cfg ReaderConfig) *ReadAhead {
 
 // Next returns the next record, which is valid until the following call. The errors are a Reader's.
 func (a *ReadAhead) Next() (*Record, error) {
+	records, err := a.Some(1)
+	if err != nil {
+		return nil, err
+	}
+	return &records[0], nil
+}
+
+// Some is Next for one who takes up to n records at a time, and always one.
+func (a *ReadAhead) Some(n int) ([]Record, error) {
 	for {
 		b := a.batch
-		if b.taken < len(b.records) {
-			b.taken++
-			return &b.records[b.taken-1], nil
+		if left := b.records[b.taken:]; len(left) > 0 {
+			left = left[:min(n, len(left))]
+			b.taken += len(left)
+			return left, nil
 		}
 		if err := b.err; err != nil {
 			b.err = nil

@@ -72,6 +72,35 @@ func TestReadAhead(t *testing.T) {
 	}
 }
 
+// Some gives what Next gives, and all that it gives at once stays valid.
+func TestReadAheadSome(t *testing.T) {
+	t.Parallel()
+	cfg := fixtureConfig(t, 15)
+	cfg.BufferSize = 24 << 10
+	one, some := xlog.NewReadAhead(cfg), xlog.NewReadAhead(cfg)
+	defer one.Close()
+	defer some.Close()
+	records, most := 0, 0
+	for {
+		got, err := some.Some(7)
+		for i := range got {
+			want, err := one.Next()
+			require.NoError(t, err)
+			require.Equal(t, want.LSN, got[i].LSN)
+			require.True(t, bytes.Equal(want.Raw, got[i].Raw))
+		}
+		if err != nil {
+			_, wantErr := one.Next()
+			require.Equal(t, wantErr.Error(), err.Error())
+			break
+		}
+		require.NotEmpty(t, got)
+		records, most = records+len(got), max(most, len(got))
+	}
+	require.Greater(t, records, 1000)
+	require.Equal(t, 7, most)
+}
+
 func TestReadAheadConfigMistakes(t *testing.T) {
 	cfg := fixtureConfig(t, 15)
 	cfg.Source = nil

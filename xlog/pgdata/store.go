@@ -41,7 +41,8 @@ type Store struct {
 	safe   uint64 // what was done up to this record may reach the files
 	failed error  // of an fsync: final
 
-	stats StoreStats
+	stats   StoreStats
+	touched byte // what Touch read, so that it is read
 }
 
 // StoreConfig is how a Store works. The zero value works.

@@ -110,6 +110,11 @@ func (st *story) do() error {
 	st.lsn += 8
 	k := st.key()
 	n := uint32(st.rnd.IntN(60))
+	var blocks [touchAtOnce + 1]BlockID // what is touched changes nothing
+	for i := range blocks {
+		blocks[i] = BlockID{k.rel, k.fork, n + uint32(i)}
+	}
+	st.store.Touch(blocks[:])
 	switch st.rnd.IntN(100) {
 	case 0:
 		st.model.create(k)

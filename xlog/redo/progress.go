@@ -54,12 +54,10 @@ func (r *Redo) Progress() Progress {
 // publishEvery is after how many records the numbers are published that nobody needs at once; a power of two.
 const publishEvery = 1 << 10
 
-// publish is called after each record.
+// publish is called before between is given up.
 func (r *Redo) publish() {
 	r.shared.lsn.Store(uint64(r.end))
-	if r.applied++; r.applied%publishEvery == 0 {
-		r.publishCounts()
-	}
+	r.shared.lastXact.Store(r.lastXact)
 }
 
 // publishCounts publishes what publish does not.
@@ -74,6 +72,6 @@ func (r *Redo) publishCounts() {
 // noteTime is called for the records that say when they were written (SetLatestXTime).
 func (r *Redo) noteTime(p rmgr.Payload) {
 	if end, _ := xactEnd(r.rec, p); end != nil {
-		r.shared.lastXact.Store(end.Time)
+		r.lastXact = end.Time
 	}
 }

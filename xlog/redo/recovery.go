@@ -51,9 +51,10 @@ type recovery struct {
 	fullPageWrites bool // of the primary, where replay is (lastFullPageWrites)
 	distributed    distributedCommits
 
-	applied uint64 // records
-	last    lastCheckPoint
-	restart restartPolicy
+	applied  uint64 // records
+	lastXact int64  // when the transaction ended whose end was applied last, TimestampTz
+	last     lastCheckPoint
+	restart  restartPolicy
 	consistency
 	shared progress
 

@@ -96,19 +96,25 @@ func (r *Redo) Apply(rec *xlog.Record) error {
 	if err != nil {
 		return err
 	}
-	return r.applyDecoded(payload)
+	r.between.Lock()
+	defer r.between.Unlock()
+	err = r.applyDecoded(payload)
+	r.publish()
+	return err
 }
 
 // decode makes rec the record that is to be applied.
 func (r *Redo) decode(rec *xlog.Record) (rmgr.Payload, error) {
 	payload, err := r.decoder.Decode(rec)
-	r.rec, r.body, r.lsn = rec, r.decoder.Body(), rec.End
+	r.take(rec, r.decoder.Body())
 	return payload, err
 }
 
+// take is decode for one who has done that.
+func (r *Redo) take(rec *xlog.Record, body *xlog.Body) { r.rec, r.body, r.lsn = rec, body, rec.End }
+
+// applyDecoded applies the record that was taken, for one who holds between and publishes then.
 func (r *Redo) applyDecoded(payload rmgr.Payload) error {
-	r.between.Lock()
-	defer r.between.Unlock()
 	r.store.Begin()
 	if r.failed != nil {
 		return r.failed
@@ -117,7 +123,9 @@ func (r *Redo) applyDecoded(payload rmgr.Payload) error {
 		r.failed = r.fail(err)
 		return r.failed
 	}
-	r.publish()
+	if r.applied++; r.applied%publishEvery == 0 {
+		r.publishCounts()
+	}
 	return nil
 }
 

@@ -46,8 +46,10 @@ func (r *Redo) Replay(ctx context.Context, cfg ReplayConfig) (Stop, error) {
 		return Stop{}, err
 	}
 	p := replay{r: r, cfg: cfg, ctx: ctx, target: cfg.Target.String() != ""}
+	p.ahead.init(r)
 	p.read()
 	defer func() { p.reader.Close() }()
+	defer p.letGo()
 	for {
 		stop, err := p.next()
 		if err != nil || stop != nil {
@@ -62,7 +64,9 @@ type replay struct {
 	cfg    ReplayConfig
 	ctx    context.Context
 	reader *xlog.ReadAhead
+	ahead  lookahead
 	target bool // there is one
+	held   bool // Redo.between
 
 	applied uint64 // records
 }
@@ -70,20 +74,43 @@ type replay struct {
 // read begins to read where replay is.
 func (p *replay) read() { p.reader = xlog.NewReadAhead(p.r.readerConfig(p.r.end)) }
 
+// hold keeps others away from pages, for several records: each time that it is taken or given up the processor waits until
+// everything that was written is in its cache.
+func (p *replay) hold() {
+	if !p.held {
+		p.r.between.Lock()
+		p.held = true
+	}
+}
+
+// letGo is called where Replay may wait, and after a few records.
+func (p *replay) letGo() {
+	if p.held {
+		p.r.publish()
+		p.r.between.Unlock()
+		p.held = false
+	}
+}
+
 // next applies a record; Stop is nil while there is more to do.
 func (p *replay) next() (*Stop, error) {
 	if p.applied++; p.applied&0xFF == 0 && p.ctx.Err() != nil {
 		return nil, context.Cause(p.ctx)
 	}
-	rec, err := p.reader.Next()
-	if err != nil {
-		return p.logEnds(err)
+	if p.ahead.empty() {
+		p.letGo()
+		if err := p.ahead.fill(p.reader); err != nil {
+			return p.logEnds(err)
+		}
+		p.hold()
+		p.ahead.touch()
 	}
-	payload, err := p.r.decode(rec)
+	rec, payload, err := p.ahead.take()
 	if err != nil {
 		return nil, err
 	}
 	if p.cfg.Gate.Paused() {
+		p.letGo()
 		if err := p.cfg.Gate.pass(p.ctx); err != nil {
 			return nil, err
 		}
@@ -96,6 +123,7 @@ func (p *replay) next() (*Stop, error) {
 			return nil, err
 		}
 	}
+	p.hold()
 	if err := p.r.applyDecoded(payload); err != nil {
 		return nil, err
 	}
@@ -107,6 +135,7 @@ func (p *replay) after(rec *xlog.Record, payload rmgr.Payload) (*Stop, error) {
 		return &Stop{Target: true}, nil
 	}
 	if _, ok := payload.(*rmgr.CheckPoint); ok {
+		p.letGo()
 		return nil, p.maybeRestart()
 	}
 	return nil, nil
@@ -183,6 +212,7 @@ func (p *replay) delay(rec *xlog.Record, payload rmgr.Payload) error {
 	if wait <= 0 {
 		return nil
 	}
+	p.letGo()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
