@@ -3,6 +3,7 @@
 package walreceiver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -107,7 +108,13 @@ func applyLibpqOptions(cfg *pgconn.Config) error {
 	if err != nil {
 		return err
 	}
-	cfg.DialFunc = dialer.DialContext
+	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return direct(conn)
+	}
 	for _, name := range ignoredOptions {
 		delete(params, name)
 	}

@@ -49,7 +49,9 @@ func flushing(t *testing.T, sink *syncSink, test func(f *flusher, write func(lsn
 		defer f.close()
 		test(f, func(lsn xlog.LSN, drained bool, lag int64) {
 			sink.write(lsn)
-			f.wrote(lsn, drained, lag, false)
+			if f.wrote(lsn, drained, lag, false) {
+				f.syncHere()
+			}
 		})
 	})
 }
@@ -102,8 +104,41 @@ func TestFlushWhen(t *testing.T) {
 		write(6000+1<<20, true, 1<<30)
 		require.Equal(t, 5, count())
 		sink.write(7000 + 1<<20)
-		f.wrote(7000+1<<20, false, 1<<30, true)
+		if f.wrote(7000+1<<20, false, 1<<30, true) {
+			f.syncHere()
+		}
 		require.Equal(t, 6, count(), "a segment ended")
+	})
+}
+
+// TestSyncHere: the reader syncs itself when little waits and the disk is quick, and never beside the flusher.
+func TestSyncHere(t *testing.T) {
+	sink := &syncSink{}
+	flushing(t, sink, func(f *flusher, write func(xlog.LSN, bool, int64)) {
+		here := func(lsn xlog.LSN, drained bool) bool {
+			sink.write(lsn)
+			return f.wrote(lsn, drained, 0, false)
+		}
+		require.False(t, here(1000, true), "nothing is known of the disk")
+		require.NoError(t, f.quiesce())
+		require.False(t, here(2000, false), "more is at hand")
+		require.False(t, here(2000+littleLog, true), "much waits")
+		require.NoError(t, f.quiesce())
+		require.True(t, here(3000+littleLog, true))
+		require.False(t, here(4000+littleLog, true), "a sync runs")
+		f.hurry()
+		synctest.Wait()
+		require.Len(t, sink.syncs, 2, "the flusher keeps off")
+		sink.took = quickSync
+		f.syncHere()
+		require.NoError(t, f.quiesce())
+		require.False(t, here(5000+littleLog, true), "the disk was slow")
+		sink.took = 0
+		require.NoError(t, f.quiesce())
+		require.True(t, here(6000+littleLog, true), "the disk is quick again")
+		f.syncHere()
+		require.NoError(t, f.quiesce())
+		require.Equal(t, xlog.LSN(6000+littleLog), sink.syncs[len(sink.syncs)-1])
 	})
 }
 
@@ -120,7 +155,9 @@ func TestFlushError(t *testing.T) {
 	})
 	short := &syncSink{end: 500}
 	flushing(t, short, func(f *flusher, write func(xlog.LSN, bool, int64)) {
-		f.wrote(1000, true, 0, false)
+		if f.wrote(1000, true, 0, false) {
+			f.syncHere()
+		}
 		require.ErrorIs(t, f.quiesce(), ErrSink, "a sink that does not keep its promise")
 	})
 }

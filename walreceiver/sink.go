@@ -8,8 +8,8 @@ import "github.com/walmirror/walmirror/xlog"
 // same promise: what Sync returned is told to the primary as flushed, a commit that waits for a synchronous standby
 // goes on, and the primary may remove that log.
 //
-// Sync is called from another goroutine than the other methods and may run at the same time as Write and the history
-// methods, but never at the same time as Begin. Any error ends Run.
+// Methods are called by several goroutines. Sync may run at the same time as Write and the history methods, but never at
+// the same time as Begin or another Sync; the others run one at a time. Any error ends Run.
 type Sink interface {
 	// Resume says where streaming should begin by what the sink holds already: the start of a segment. ok is false
 	// when it holds nothing.

@@ -16,13 +16,14 @@ import (
 // farewell limits what is waited for after a stream was ended from our side.
 const farewell = 5 * time.Second
 
-// stream is one START_REPLICATION. Its methods belong to the reader's goroutine.
+// stream is one START_REPLICATION. Its methods belong to Run's goroutine, and while the reader reads, to the reader's.
 type stream struct {
 	r       *Receiver
 	conn    *Conn
 	client  *protocol.Client
 	replier *replier
-	asked   int64 // conn.wire.received when the server was last asked for a reply, -1 when it was not
+	ended   chan error // why reading ended
+	asked   int64      // conn.wire.received when the server was last asked for a reply, -1 when it was not
 
 	xlogData  protocol.XLogData // the message at hand
 	keepalive protocol.Keepalive
@@ -41,7 +42,7 @@ func (r *Receiver) stream(ctx context.Context, conn *Conn, serverEnd xlog.LSN) (
 		}
 		return nil, err
 	}
-	s := &stream{r: r, conn: conn, client: conn.client, asked: -1}
+	s := &stream{r: r, conn: conn, client: conn.client, ended: make(chan error, 1), asked: -1}
 	s.replier = &replier{
 		client: conn.client, track: r.track, interval: interval,
 		applied: r.cfg.Applied, feedback: r.cfg.Feedback, failed: r.wake, feeding: true,
@@ -114,7 +115,8 @@ func (s *stream) receive(ctx context.Context) error {
 	s.r.setLive(s)
 	s.replier.moved()
 	stop := onDone(ctx, s.conn.wire.interruptReads)
-	err := s.read(ctx)
+	s.readOn(ctx)
+	err := <-s.ended
 	stop()
 	s.r.setLive(nil)
 	s.conn.wire.resume()
@@ -122,17 +124,17 @@ func (s *stream) receive(ctx context.Context) error {
 }
 
 // read takes messages until the stream ends: io.EOF is the end of the timeline, errStop our wish.
-func (s *stream) read(ctx context.Context) error {
+func (rd *reader) read(ctx context.Context) error {
 	for {
-		if ctx.Err() != nil || s.r.stopReached(s.r.pos.LSN) {
+		if ctx.Err() != nil || rd.r.stopReached(rd.r.pos.LSN) {
 			return errStop
 		}
-		if err := s.failure(); err != nil {
+		if err := rd.failure(); err != nil {
 			return err
 		}
-		payload, err := s.client.NextCopy()
+		payload, err := rd.client.NextCopy()
 		if isTimeout(err) {
-			if err := s.silence(); err != nil {
+			if err := rd.silence(); err != nil {
 				return err
 			}
 			continue
@@ -140,7 +142,7 @@ func (s *stream) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := s.message(payload); err != nil {
+		if err := rd.message(payload); err != nil {
 			return err
 		}
 	}
@@ -172,22 +174,22 @@ func (s *stream) silence() error {
 	return nil
 }
 
-func (s *stream) message(payload []byte) error {
+func (rd *reader) message(payload []byte) error {
 	if len(payload) == 0 {
 		return fmt.Errorf("%w: empty CopyData", protocol.ErrProtocol)
 	}
 	now := time.Now()
 	switch payload[0] {
 	case protocol.TagXLogData:
-		if err := s.xlogData.Decode(payload); err != nil {
+		if err := rd.xlogData.Decode(payload); err != nil {
 			return err
 		}
-		return s.data(&s.xlogData, now)
+		return rd.data(&rd.xlogData, now)
 	case protocol.TagKeepalive:
-		if err := s.keepalive.Decode(payload); err != nil {
+		if err := rd.keepalive.Decode(payload); err != nil {
 			return err
 		}
-		s.alive(&s.keepalive, now)
+		rd.alive(&rd.keepalive, now)
 		return nil
 	}
 	return fmt.Errorf("%w: unexpected replication message %q", protocol.ErrProtocol, payload[0])
@@ -217,8 +219,8 @@ func (r *Receiver) noteCaughtUp(end xlog.LSN) {
 }
 
 // data checks a piece of the log and writes it.
-func (s *stream) data(m *protocol.XLogData, now time.Time) error {
-	r := s.r
+func (rd *reader) data(m *protocol.XLogData, now time.Time) error {
+	r := rd.r
 	if m.Start != r.pos.LSN {
 		return fmt.Errorf("%w: log at %s, expected at %s", protocol.ErrProtocol, m.Start, r.pos.LSN)
 	}
@@ -229,16 +231,21 @@ func (s *stream) data(m *protocol.XLogData, now time.Time) error {
 	}
 	r.noteProgress()
 	finished := r.segSize.Number(m.Start) != r.segSize.Number(r.pos.LSN)
-	drained := !s.client.CopyBuffered()
-	lag := end.Sub(r.pos.LSN)
-	r.flusher.wrote(r.pos.LSN, drained, lag, finished)
-	if drained && lag < eagerLag {
-		s.replier.wrote()
-	}
 	if finished {
 		r.emit(SegmentFinished{End: Position{Timeline: r.pos.Timeline, LSN: r.segSize.RoundDown(r.pos.LSN)}})
 	}
 	r.noteCaughtUp(end)
+	return rd.flush(!rd.client.CopyBuffered(), end.Sub(r.pos.LSN), finished)
+}
+
+// flush sees to it that what was written becomes durable and that the server hears of it.
+func (rd *reader) flush(drained bool, lag int64, segmentEnd bool) error {
+	if rd.r.flusher.wrote(rd.r.pos.LSN, drained, lag, segmentEnd) {
+		return rd.sync()
+	}
+	if drained && lag < eagerLag {
+		rd.replier.wrote()
+	}
 	return nil
 }
 
