@@ -40,12 +40,12 @@ func (s *stream) readOn(ctx context.Context) {
 
 // sync makes durable what was just written, as flusher.wrote has asked. The answer goes out from here too.
 func (rd *reader) sync() error {
-	rd.enter()
+	rd.syncBegins()
 	rd.r.flusher.syncHere()
-	return rd.leave()
+	return rd.syncEnds()
 }
 
-func (rd *reader) enter() {
+func (rd *reader) syncBegins() {
 	rd.mu.Lock()
 	defer rd.mu.Unlock()
 	rd.since = time.Now()
@@ -55,7 +55,8 @@ func (rd *reader) enter() {
 	}
 }
 
-func (rd *reader) leave() error {
+// syncEnds is errRelieved when another one reads by now.
+func (rd *reader) syncEnds() error {
 	rd.mu.Lock()
 	defer rd.mu.Unlock()
 	if rd.since.IsZero() {
