@@ -5,6 +5,7 @@ package walreceiver_test
 import (
 	"context"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -29,10 +30,14 @@ func TestReceive(t *testing.T) {
 		fill(t, s, 4)
 		end := r.has(s)
 
-		row := s.SQL(t, `SELECT state, write_lsn, flush_lsn, coalesce(replay_lsn::text, '') FROM pg_stat_replication
-			WHERE application_name = 'receive_test'`)
-		require.Equal(t, [][]string{{"streaming", end.String(), end.String(), ""}}, row)
-		require.Equal(t, end.String(), s.Value(t, "SELECT restart_lsn FROM pg_replication_slots"))
+		eventually(t, "the server has heard of it", func() bool {
+			row := s.SQL(t, `SELECT state, write_lsn, flush_lsn, coalesce(replay_lsn::text, '') FROM pg_stat_replication
+				WHERE application_name = 'receive_test'`)
+			return reflect.DeepEqual(row, [][]string{{"streaming", end.String(), end.String(), ""}})
+		})
+		eventually(t, "the slot has moved", func() bool {
+			return s.Value(t, "SELECT restart_lsn FROM pg_replication_slots") == end.String()
+		})
 		st := r.Status()
 		require.Equal(t, "s", st.Slot)
 		require.Equal(t, s.Port, st.SenderPort)
