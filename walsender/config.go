@@ -13,8 +13,10 @@ import (
 
 // Config is what a Server is made of. Source and Listeners are needed; everything else has a default.
 type Config struct {
-	Source    Source
-	Listeners []net.Listener // TCP or unix sockets; the Server closes them
+	Source Source
+	// Listeners are TCP or unix sockets; the Server closes them. On Linux those on a loopback address get a TCP congestion
+	// control that does not pace.
+	Listeners []net.Listener
 
 	// TLS lets clients ask for TLS; nil refuses it. With ClientCAs clients may show a certificate, which HBA rules ask for.
 	TLS *tls.Config

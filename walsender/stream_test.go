@@ -295,6 +295,34 @@ func TestStreamEndsTimeline(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestStreamMessageSizes: messages are as large as libpq likes them while the client is far behind, and PostgreSQL's size
+// then; or what the embedder wants.
+func TestStreamMessageSizes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ configured, behind, near int }{{0, 248 << 10, 128 << 10}, {64 << 10, 64 << 10, 64 << 10}} {
+		source, start, log := testLog(3 << 20)
+		size := source.Identity().SegmentSize
+		s := serve(t, Config{Source: source, ChunkSize: c.configured})
+		conn, _, err := replicate(t, s, protocol.StartReplication{Start: start})
+		require.NoError(t, err)
+		sizes := map[int]int{}
+		for rest := len(log); rest > 0; {
+			var m protocol.XLogData
+			require.NoError(t, m.Decode(next(t, conn, protocol.TagXLogData)))
+			want := c.near
+			if rest > 1<<20 {
+				want = c.behind
+			}
+			want = min(want, rest, int(size)-int(size.Offset(m.Start)))
+			require.Equal(t, want, len(m.Data), "%d to go", rest)
+			sizes[len(m.Data)]++
+			rest -= len(m.Data)
+		}
+		require.Greater(t, sizes[c.behind], 4)
+		require.Greater(t, sizes[c.near], 4)
+	}
+}
+
 func TestStreamStatesAndLags(t *testing.T) {
 	t.Parallel()
 	source, start, log := testLog(64 << 20) // more than sockets hold
