@@ -176,9 +176,6 @@ func classifyStream(err error, withSlot bool) error {
 
 // isTimeout tells a deadline from a broken connection.
 func isTimeout(err error) bool {
-	if err == nil {
-		return false // without an allocation
-	}
-	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout()
+	ne, ok := errors.AsType[net.Error](err)
+	return ok && ne.Timeout()
 }

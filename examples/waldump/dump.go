@@ -86,13 +86,19 @@ func (d *dumper) findFirst() error {
 	return err
 }
 
+// interruption is set at the end of ctx. It is cheaper to ask for each record.
+func interruption(ctx context.Context) (set *atomic.Bool, stop func() bool) {
+	set = new(atomic.Bool)
+	return set, context.AfterFunc(ctx, func() { set.Store(true) })
+}
+
 // sequential reads record by record, in follow mode without end.
 func (d *dumper) sequential(ctx context.Context) error {
 	src := &segments{place: d.place}
 	defer src.Close()
 	r := src.reader(d.first)
-	var interrupted atomic.Bool // cheaper to ask for each record than ctx
-	defer context.AfterFunc(ctx, func() { interrupted.Store(true) })()
+	interrupted, stop := interruption(ctx)
+	defer stop()
 	for n := 0; !interrupted.Load(); {
 		rec, err := r.Next()
 		if err != nil {

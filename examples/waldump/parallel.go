@@ -7,7 +7,6 @@ import (
 	"errors"
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"github.com/walmirror/walmirror/xlog"
 )
@@ -108,8 +107,8 @@ func (d *dumper) work(ctx context.Context, jobs <-chan *chunk, sinks <-chan *sin
 func (d *dumper) scan(ctx context.Context, src *segments, c *chunk, s *sink) result {
 	res := result{sink: s}
 	r := src.reader(c.begin)
-	var interrupted atomic.Bool // cheaper to ask for each record than ctx
-	defer context.AfterFunc(ctx, func() { interrupted.Store(true) })()
+	interrupted, stop := interruption(ctx)
+	defer stop()
 	for !interrupted.Load() && (c.last || r.End() < c.end) {
 		rec, err := r.Next()
 		if err != nil {

@@ -14,11 +14,12 @@ type BlockID struct {
 // touchAtOnce is how many pages are touched at a time: what the processor can wait for at once.
 const touchAtOnce = 32
 
-// cacheLine and touchedLines are in bytes: what is taken from memory at once, and how much of each page's beginning is.
-const cacheLine, touchedLines = 64, 320
+// In bytes: what is taken from memory at once, and how much of each page's beginning is.
+const cacheLine, touchedBytes = 64, 320
 
 // Touch brings the beginnings of pages that are in the cache near to the processor. Each step is made for all of them, so
-// that it waits for memory once, and not for each page. Pages that are not in the cache are left out.
+// that it waits for memory once, and not for each page. Pages that are not in the cache are left out. Another relation's
+// page of the same number may be taken for one: to be sure would wait for memory once more.
 func (s *Store) Touch(blocks []BlockID) {
 	for len(blocks) > touchAtOnce {
 		s.touch(blocks[:touchAtOnce])
@@ -44,7 +45,7 @@ func (s *Store) touch(blocks []BlockID) {
 	for i := range blocks {
 		if b := found[i]; b != nil {
 			uppers[i] = b.Page.Upper()
-			for at := cacheLine; at < touchedLines; at += cacheLine {
+			for at := cacheLine; at < touchedBytes; at += cacheLine {
 				sum += b.Page[at]
 			}
 		}
