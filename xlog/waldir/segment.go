@@ -20,6 +20,8 @@ type segment struct {
 	file   vfs.File
 	fresh  bool // made by this Dir: beyond end it was never written
 
+	zeros xlog.LSN // up to here were written ahead; owner: Write
+
 	// Guarded by Dir.mu.
 	current string   // the file's name at present
 	end     xlog.LSN // bytes up to here were written

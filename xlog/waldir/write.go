@@ -114,6 +114,7 @@ func (d *Dir) writeChunk(lsn xlog.LSN, p []byte) (int, error) {
 		return n, fmt.Errorf("could not write to segment %s at offset %d: %w", seg.name, int(offset)+n, err)
 	}
 	if !full {
+		d.writeZeros(seg, lsn.Add(n), n)
 		if half := uint32(d.size / 2); offset < half && offset+uint32(n) >= half {
 			d.prep.ask(d.size.Name(seg.tli, seg.number+1))
 		}
