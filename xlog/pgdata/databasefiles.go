@@ -85,6 +85,9 @@ func (s *Store) writeDatabase(db *database) error {
 
 // copyFiles copies what is in a directory, but for directories in it (copydir in src/backend/storage/file/copydir.c).
 func (s *Store) copyFiles(from, to *database) error {
+	if err := s.files.allLanded(); err != nil {
+		return err
+	}
 	entries, err := s.dir.fsys.ReadDir(from.path)
 	if err != nil {
 		return err

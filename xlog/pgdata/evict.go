@@ -60,17 +60,22 @@ func (s *Store) clean(b *Buffer) error {
 		return cmp.Or(compareRelations(a.Rel, b.Rel), cmp.Compare(a.Fork, b.Fork), cmp.Compare(a.Block, b.Block))
 	})
 	for len(batch) > 0 {
-		f := batch[0].fork
-		n := slices.IndexFunc(batch, func(b *Buffer) bool { return b.fork != f })
-		if n < 0 {
-			n = len(batch)
-		}
+		f, n := batch[0].fork, sameFork(batch)
 		if err := s.cleanFork(f, batch[:n]); err != nil {
 			return fmt.Errorf("%s, %s: %w", f.rel.loc, f.number, err)
 		}
 		batch = batch[n:]
 	}
 	return nil
+}
+
+// sameFork is how many of the pages, at the begin, are of one fork.
+func sameFork(pages []*Buffer) int {
+	n := slices.IndexFunc(pages, func(b *Buffer) bool { return b.fork != pages[0].fork })
+	if n < 0 {
+		return len(pages)
+	}
+	return n
 }
 
 func (s *Store) cleanFork(f *fork, pages []*Buffer) error {

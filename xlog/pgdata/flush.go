@@ -93,6 +93,11 @@ func (s *Store) writeFork(f *fork) error {
 	if err := s.writePages(f, s.batch); err != nil {
 		return err
 	}
+	return s.lengthen(f)
+}
+
+// lengthen makes the files as long as the fork, by zeros.
+func (s *Store) lengthen(f *fork) error {
 	if err := s.reach(f, f.blocks); err != nil {
 		return err
 	}
@@ -126,34 +131,43 @@ func (s *Store) run(pages []*Buffer) int {
 
 // writeRun writes pages that follow each other in one file.
 func (s *Store) writeRun(f *fork, pages []*Buffer) error {
-	first := pages[0].Block
-	segment := first / s.segBlocks
-	if err := s.reach(f, segment*s.segBlocks); err != nil {
-		return err
-	}
-	if err := s.needSegments(f, segment+1); err != nil {
-		return err
-	}
-	content, err := s.gather(pages)
+	key, at, err := s.prepare(f, pages[0].Block)
 	if err != nil {
 		return err
 	}
-	key, at := s.place(f, first)
+	content, err := s.gather(s.staging[:0], pages)
+	if err != nil {
+		return err
+	}
 	if err := s.files.write(key, content, at); err != nil {
 		return err
 	}
 	for _, b := range pages {
-		b.dirty = false
+		s.noteWritten(b)
 	}
-	end := first + uint32(len(pages))
-	f.diskBlocks, f.valid = max(f.diskBlocks, end), max(f.valid, end)
-	s.stats.Written += uint64(len(pages))
 	return nil
 }
 
-// gather puts pages one behind the other, with their checksums, when they may be written.
-func (s *Store) gather(pages []*Buffer) ([]byte, error) {
-	out := s.staging[:0]
+// prepare makes a place for a block, and says where it is.
+func (s *Store) prepare(f *fork, block uint32) (key fileKey, at int64, err error) {
+	segment := block / s.segBlocks
+	if err := s.reach(f, segment*s.segBlocks); err != nil {
+		return fileKey{}, 0, err
+	}
+	key, at = s.place(f, block)
+	return key, at, s.needSegments(f, segment+1)
+}
+
+// noteWritten says that a page is as in its file.
+func (s *Store) noteWritten(b *Buffer) {
+	b.dirty = false
+	f, end := b.fork, b.Block+1
+	f.diskBlocks, f.valid = max(f.diskBlocks, end), max(f.valid, end)
+	s.stats.Written++
+}
+
+// gather appends pages to out, with their checksums, when they may be written.
+func (s *Store) gather(out []byte, pages []*Buffer) ([]byte, error) {
 	for _, b := range pages {
 		if err := s.beforeWrite(b.dirtied); err != nil {
 			return nil, err

@@ -102,11 +102,8 @@ func (o *Origins) Drop(id uint16) {
 	}
 }
 
-// write makes the file anew (CheckPointReplicationOrigin).
-func (o *Origins) write() error {
-	if o.limit == 0 {
-		return nil
-	}
+// encode is the content of the file.
+func (o *Origins) encode() []byte {
 	b := binary.LittleEndian.AppendUint32(nil, originsMagic)
 	for _, s := range o.states {
 		if s.id != 0 {
@@ -114,7 +111,15 @@ func (o *Origins) write() error {
 			b = binary.LittleEndian.AppendUint64(b, uint64(s.remote))
 		}
 	}
-	return writeDurably(o.fsys, o.path, binary.LittleEndian.AppendUint32(b, crc(b)), o.perm)
+	return binary.LittleEndian.AppendUint32(b, crc(b))
+}
+
+// write makes the file anew (CheckPointReplicationOrigin). It may be called beside those who change origins.
+func (o *Origins) write(content []byte) error {
+	if o.limit == 0 {
+		return nil
+	}
+	return writeDurably(o.fsys, o.path, content, o.perm)
 }
 
 // read reads the file; it is no error that there is none (StartupReplicationOrigin).

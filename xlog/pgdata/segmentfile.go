@@ -53,9 +53,28 @@ type segmentFiles struct {
 	open   map[fileKey]*list.Element // of recent
 	recent list.List                 // *openFile, the one used last first
 
-	unsynced map[fileKey]struct{} // written
-	paths    map[string]struct{}  // files that are no fork's, written
-	names    map[string]struct{}  // directories in which names were made or removed
+	unsynced unsynced
+	syncing  map[fileKey]struct{} // what a Checkpoint syncs and was not removed since
+	flight   flight
+}
+
+// unsynced is what is not durable yet.
+type unsynced struct {
+	files map[fileKey]struct{} // written
+	paths map[string]struct{}  // files that are no fork's, written
+	names map[string]struct{}  // directories in which names were made or removed
+}
+
+func newUnsynced() unsynced {
+	return unsynced{make(map[fileKey]struct{}), make(map[string]struct{}), make(map[string]struct{})}
+}
+
+func (u *unsynced) keys() []fileKey {
+	keys := make([]fileKey, 0, len(u.files))
+	for key := range u.files {
+		keys = append(keys, key)
+	}
+	return keys
 }
 
 type openFile struct {
@@ -73,8 +92,7 @@ func (c *segmentFiles) init(dir *DataDir, segmentSize int64) error {
 	}
 	*c = segmentFiles{
 		fsys: dir.fsys, filePerm: perm, dirPerm: perm | perm>>2&0o111, segmentSize: segmentSize,
-		open: make(map[fileKey]*list.Element), unsynced: make(map[fileKey]struct{}),
-		paths: make(map[string]struct{}), names: make(map[string]struct{}),
+		open: make(map[fileKey]*list.Element), unsynced: newUnsynced(),
 	}
 	return nil
 }
@@ -88,6 +106,9 @@ func (c *segmentFiles) close() (err error) {
 
 // file gives a file, open; flag says what is to happen when there is none.
 func (c *segmentFiles) file(key fileKey, flag int) (vfs.File, error) {
+	if err := c.landed(key); err != nil {
+		return nil, err
+	}
 	if e := c.open[key]; e != nil {
 		c.recent.MoveToFront(e)
 		return e.Value.(*openFile), nil
@@ -111,8 +132,9 @@ func (c *segmentFiles) shut(key fileKey) error {
 	if e == nil {
 		return nil
 	}
+	err := c.landed(key)
 	delete(c.open, key)
-	return c.recent.Remove(e).(*openFile).Close()
+	return errors.Join(err, c.recent.Remove(e).(*openFile).Close())
 }
 
 // create makes a file; it is no error that it exists.
@@ -121,28 +143,35 @@ func (c *segmentFiles) create(key fileKey) error {
 		return err
 	}
 	c.noteName(key.db.path)
-	c.unsynced[key] = struct{}{}
+	c.unsynced.files[key] = struct{}{}
 	key.db.add(key.number, key.segmentName)
 	return nil
 }
 
-func (c *segmentFiles) write(key fileKey, p []byte, at int64) error {
+// forWrite gives a file, open, to one who is going to change it.
+func (c *segmentFiles) forWrite(key fileKey) (vfs.File, error) {
 	f, err := c.file(key, 0)
+	if err == nil {
+		c.unsynced.files[key] = struct{}{}
+	}
+	return f, err
+}
+
+func (c *segmentFiles) write(key fileKey, p []byte, at int64) error {
+	f, err := c.forWrite(key)
 	if err != nil {
 		return err
 	}
-	c.unsynced[key] = struct{}{}
 	_, err = f.WriteAt(p, at)
 	return err
 }
 
 // resize sets the length of a file in bytes.
 func (c *segmentFiles) resize(key fileKey, size int64) error {
-	f, err := c.file(key, 0)
+	f, err := c.forWrite(key)
 	if err != nil {
 		return err
 	}
-	c.unsynced[key] = struct{}{}
 	return f.Truncate(size)
 }
 
@@ -152,8 +181,9 @@ func (c *segmentFiles) unlink(key fileKey) error {
 		return err
 	}
 	path := key.path()
-	delete(c.unsynced, key)
-	delete(c.paths, path)
+	delete(c.unsynced.files, key)
+	delete(c.syncing, key)
+	delete(c.unsynced.paths, path)
 	key.db.remove(key.number, key.segmentName)
 	c.noteName(key.db.path)
 	return ignoreNotExist(c.fsys.Remove(path))
@@ -161,6 +191,9 @@ func (c *segmentFiles) unlink(key fileKey) error {
 
 // size is the length of a file in bytes.
 func (c *segmentFiles) size(key fileKey) (int64, error) {
+	if err := c.landed(key); err != nil {
+		return 0, err
+	}
 	st, err := c.fsys.Stat(key.path())
 	if err != nil {
 		return 0, err
@@ -169,7 +202,7 @@ func (c *segmentFiles) size(key fileKey) (int64, error) {
 }
 
 // noteName says that a name in a directory was made or removed.
-func (c *segmentFiles) noteName(dir string) { c.names[dir] = struct{}{} }
+func (c *segmentFiles) noteName(dir string) { c.unsynced.names[dir] = struct{}{} }
 
 // leave forgets the files in a directory, which are going to be removed or are gone.
 func (c *segmentFiles) leave(db *database) (err error) {
@@ -178,18 +211,20 @@ func (c *segmentFiles) leave(db *database) (err error) {
 			err = errors.Join(err, c.shut(key))
 		}
 	}
-	for key := range c.unsynced {
-		if key.db == db {
-			delete(c.unsynced, key)
+	for _, files := range []map[fileKey]struct{}{c.unsynced.files, c.syncing} {
+		for key := range files {
+			if key.db == db {
+				delete(files, key)
+			}
 		}
 	}
-	for path := range c.paths {
+	for path := range c.unsynced.paths {
 		if below(path, db.path) {
-			delete(c.paths, path)
+			delete(c.unsynced.paths, path)
 		}
 	}
-	delete(c.names, db.path)
-	return err
+	delete(c.unsynced.names, db.path)
+	return errors.Join(err, c.allLanded())
 }
 
 // put gives a small file its content.
@@ -205,7 +240,7 @@ func (c *segmentFiles) put(path string, content []byte) error {
 
 // notePath says that a file was made and written that is to be synced, and its name as well.
 func (c *segmentFiles) notePath(path string) {
-	c.paths[path] = struct{}{}
+	c.unsynced.paths[path] = struct{}{}
 	c.noteName(filepath.Dir(path))
 }
 
@@ -214,10 +249,7 @@ func below(path, dir string) bool { return strings.HasPrefix(path, dir+string(fi
 
 // sync makes everything durable.
 func (c *segmentFiles) sync() error {
-	keys := make([]fileKey, 0, len(c.unsynced))
-	for key := range c.unsynced {
-		keys = append(keys, key)
-	}
+	keys := c.unsynced.keys()
 	slices.SortFunc(keys, compareFiles)
 	for _, key := range keys {
 		f, err := c.file(key, 0)
@@ -227,19 +259,25 @@ func (c *segmentFiles) sync() error {
 		if err := f.Sync(); err != nil {
 			return err
 		}
-		delete(c.unsynced, key)
 	}
-	for path := range c.paths {
+	if err := c.syncNames(c.unsynced); err != nil {
+		return err
+	}
+	c.unsynced = newUnsynced()
+	return nil
+}
+
+// syncNames syncs what is no fork's.
+func (c *segmentFiles) syncNames(u unsynced) error {
+	for path := range u.paths {
 		if err := ignoreNotExist(c.syncPath(path)); err != nil { // it may have been removed
 			return err
 		}
-		delete(c.paths, path)
 	}
-	for dir := range c.names {
+	for dir := range u.names {
 		if err := ignoreNotExist(c.fsys.SyncDir(dir)); err != nil { // it may have been removed itself
 			return err
 		}
-		delete(c.names, dir)
 	}
 	return nil
 }

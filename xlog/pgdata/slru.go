@@ -28,10 +28,11 @@ type slru struct {
 	// beforeWrite is called before a page is written to make room for another.
 	beforeWrite func() error
 
-	slots []slruPage
-	last  *slruPage // the page that was asked for last
-	clock uint64
-	dirty map[int64]struct{} // segments that were written and not yet synced
+	slots   []slruPage
+	last    *slruPage // the page that was asked for last
+	clock   uint64
+	dirty   map[int64]struct{} // segments that were written and not yet synced
+	syncing map[int64]struct{} // those that a checkpoint syncs and that were not removed since
 }
 
 type slruPage struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,6 +56,54 @@ func (s *slru) exists(number int64) (bool, error) {
 
 // write writes all pages that were changed, and makes everything that was written durable.
 func (s *slru) write() error {
+	if err := s.writeDirty(); err != nil || len(s.dirty) == 0 {
+		return err
+	}
+	for segment := range s.dirty {
+		if err := s.syncSegment(segment); err != nil {
+			return err
+		}
+	}
+	clear(s.dirty)
+	return s.fsys.SyncDir(s.dir)
+}
+
+// checkpoint is write beside a goroutine that goes on: files are synced outside between.
+func (s *slru) checkpoint(between Between) error {
+	var segments []int64
+	err := between(func() error {
+		err := s.writeDirty()
+		s.syncing, s.dirty = s.dirty, make(map[int64]struct{})
+		segments = slices.Sorted(maps.Keys(s.syncing))
+		return err
+	})
+	if err != nil || len(segments) == 0 {
+		return err
+	}
+	for _, segment := range segments {
+		if err := s.syncSegment(segment); err != nil {
+			if err := s.mayMiss(between, segment, err); err != nil {
+				return err
+			}
+		}
+	}
+	return s.fsys.SyncDir(s.dir)
+}
+
+// mayMiss looks at the error of a sync: the segment may have been removed in the meantime.
+func (s *slru) mayMiss(between Between, segment int64, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return between(func() error {
+		if _, there := s.syncing[segment]; there {
+			return err
+		}
+		return nil
+	})
+}
+
+func (s *slru) writeDirty() error {
 	var pages []*slruPage
 	for i := range s.slots {
 		if s.slots[i].dirty {
@@ -72,7 +121,7 @@ func (s *slru) write() error {
 		}
 		pages = pages[n:]
 	}
-	return s.sync()
+	return nil
 }
 
 // writePages writes pages of one segment (SlruPhysicalWritePage).
@@ -93,22 +142,8 @@ func (s *slru) writePages(pages []*slruPage) (err error) {
 	return nil
 }
 
-// sync makes the files durable that were written.
-func (s *slru) sync() error {
-	if len(s.dirty) == 0 {
-		return nil
-	}
-	for segment := range s.dirty {
-		if err := s.syncFile(s.path(segment)); err != nil {
-			return err
-		}
-	}
-	clear(s.dirty)
-	return s.fsys.SyncDir(s.dir)
-}
-
-func (s *slru) syncFile(path string) error {
-	f, err := s.fsys.OpenFile(path, os.O_RDWR, 0)
+func (s *slru) syncSegment(segment int64) error {
+	f, err := s.fsys.OpenFile(s.path(segment), os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
@@ -163,6 +198,7 @@ func (s *slru) removeFiles(segments []int64) error {
 	}
 	for _, n := range segments {
 		delete(s.dirty, n)
+		delete(s.syncing, n)
 		if err := ignoreNotExist(s.fsys.Remove(s.path(n))); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@
 package pgdata
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"syscall"
@@ -15,8 +16,7 @@ import (
 	"github.com/walmirror/walmirror/xlog/vfs/faultfs"
 )
 
-// logged is a record of a little log. Where a page is changed for the first time since the last flush the record sets
-// all of it, as a full-page image does.
+// logged is a record of a little log. An image sets all of a page, a change a byte.
 type logged struct {
 	kind loggedKind
 	key  modelFork
@@ -58,11 +58,17 @@ func (l logged) redo(s *Store) error {
 	case logChange:
 		b, err := s.Find(l.key.rel, l.key.fork, l.n)
 		if err == nil && b != nil && !b.Page.IsNew() && b.Page.LSN() < l.lsn {
-			fill(b, l.lsn, l.mark)
+			l.change(b.Page)
+			b.MarkDirty()
 		}
 		return err
 	}
 	return s.Flush()
+}
+
+func (l logged) change(page bufpage.Page) {
+	page.SetLSN(l.lsn)
+	page[400+int(l.mark)] = l.mark
 }
 
 // model applies a record to a model.
@@ -80,7 +86,11 @@ func (l logged) model(m model) {
 		}
 	case logExtend:
 		m.extend(l.key, l.n)
-	case logImage, logChange:
+	case logChange:
+		page := bytes.Clone(m[l.key][l.n])
+		l.change(page)
+		m[l.key][l.n] = page
+	case logImage:
 		m.extend(l.key, l.n+1)
 		page := make(bufpage.Page, testBlockSize)
 		paint(page, l.lsn, l.mark)
@@ -88,8 +98,9 @@ func (l logged) model(m model) {
 	}
 }
 
-// writeLog makes a log and what there is at its end.
-func writeLog(rnd *rand.Rand, records int) ([]logged, model) {
+// writeLog makes a log, with a flush after so many records again and again, and what there is at its end. With images, the
+// first change of a page after each flush is one.
+func writeLog(rnd *rand.Rand, records, flush int, images bool) ([]logged, model) {
 	var log []logged
 	m := model{}
 	fresh := make(map[modelFork]map[uint32]bool) // blocks that have their image since the last flush
@@ -99,7 +110,7 @@ func writeLog(rnd *rand.Rand, records int) ([]logged, model) {
 			mark: byte(rnd.Int()), lsn: xlog.LSN(8 * (i + 1)),
 		}
 		switch dice := rnd.IntN(100); {
-		case i%(records/3) == records/3-1:
+		case i%flush == flush-1:
 			l.kind = logFlush
 			clear(fresh)
 		case dice < 4:
@@ -110,7 +121,7 @@ func writeLog(rnd *rand.Rand, records int) ([]logged, model) {
 			l.kind = logTruncate
 		case dice < 9:
 			l.kind = logExtend
-		case l.n < uint32(len(m[l.key])) && fresh[l.key][l.n] && !bufpage.Page(m[l.key][l.n]).IsNew():
+		case l.n < uint32(len(m[l.key])) && (fresh[l.key][l.n] || !images) && !bufpage.Page(m[l.key][l.n]).IsNew():
 			l.kind = logChange
 		default:
 			l.kind = logImage
@@ -159,7 +170,7 @@ func replay(t *testing.T, fsys *faultfs.FS, log []logged, from int) (next int, r
 // files with what they should be.
 func TestStoreCrash(t *testing.T) {
 	t.Parallel()
-	log, want := writeLog(rand.New(rand.NewPCG(7, 7)), 1500)
+	log, want := writeLog(rand.New(rand.NewPCG(7, 7)), 1500, 500, true)
 	whole := faultfs.New()
 	_, _, err := replay(t, whole, log, 0)
 	require.NoError(t, err)

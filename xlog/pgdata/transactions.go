@@ -95,14 +95,38 @@ func (t *Transactions) start(cfg TransactionsConfig) error {
 // Flush makes everything durable. Of the prepared transactions those get a file whose record ended at redo or before,
 // the position from where the next recovery begins (CheckPointGuts in src/backend/access/transam/xlog.c).
 func (t *Transactions) Flush(redo xlog.LSN) error {
-	for _, s := range []*slru{
-		&t.Commits.slru, &t.CommitTimes.slru, &t.MultiXacts.offsets, &t.MultiXacts.members, &t.Distributed.slru,
-	} {
+	for _, s := range t.slrus() {
 		if err := s.write(); err != nil {
 			return err
 		}
 	}
-	return errors.Join(t.Origins.write(), t.Prepared.write(redo))
+	return errors.Join(t.Origins.write(t.Origins.encode()), t.Prepared.write(redo))
+}
+
+func (t *Transactions) slrus() []*slru {
+	return []*slru{
+		&t.Commits.slru, &t.CommitTimes.slru, &t.MultiXacts.offsets, &t.MultiXacts.members, &t.Distributed.slru,
+	}
+}
+
+// Checkpoint is Flush beside a goroutine that goes on, see Store.Checkpoint.
+func (t *Transactions) Checkpoint(redo xlog.LSN, between Between) error {
+	for _, s := range t.slrus() {
+		if err := s.checkpoint(between); err != nil {
+			return err
+		}
+	}
+	var origins []byte
+	if err := between(func() error {
+		origins = t.Origins.encode()
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := t.Origins.write(origins); err != nil {
+		return err
+	}
+	return between(func() error { return t.Prepared.write(redo) }) // there are few that a checkpoint finds
 }
 
 // openSLRU makes the slru of a directory in which a page has perPage transactions.
