@@ -33,8 +33,7 @@ type Primary struct {
 
 // Primary begins to write. The log must be open for writing at Position.
 func (r *Redo) Primary(log Log) (*Primary, error) {
-	r.between.Lock()
-	defer r.between.Unlock()
+	defer r.alone()()
 	if r.failed != nil {
 		return nil, r.failed
 	}

@@ -70,6 +70,7 @@ var ErrNotPromotable = errors.New("recovery cannot be ended here")
 // prepareEnd looks whether recovery may end, and writes all that replay has changed, which is most of the work, while
 // nothing is decided.
 func (r *Redo) prepareEnd(check func() error) error {
+	r.alone()()
 	switch {
 	case r.failed != nil:
 		return r.failed
@@ -85,8 +86,7 @@ func (r *Redo) prepareEnd(check func() error) error {
 }
 
 func (r *Redo) flushForPromotion() error {
-	r.between.Lock()
-	defer r.between.Unlock()
+	defer r.alone()()
 	if err := r.enterArchiveRecovery(); err != nil {
 		return err
 	}
@@ -134,8 +134,7 @@ func (r *Redo) endLog(writer *xlog.Writer, insert Insert) error {
 // flushForGood writes everything, as there is no replay after it: prepared transactions have files, unlogged relations are
 // empty.
 func (r *Redo) flushForGood() error {
-	r.between.Lock()
-	defer r.between.Unlock()
+	defer r.alone()()
 	if err := r.flushAll(r.end); err != nil {
 		return err
 	}

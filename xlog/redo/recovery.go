@@ -168,15 +168,22 @@ func (r *Redo) DataDir() *pgdata.DataDir { return r.dir }
 func (r *Redo) History() xlog.History { return r.history }
 
 // Control is a copy of the control file as it is now.
-func (r *Redo) Control() pgdata.ControlFile { return r.control }
+func (r *Redo) Control() pgdata.ControlFile {
+	r.between.Lock()
+	defer r.between.Unlock()
+	return r.control
+}
 
 // CacheStats tells about the page cache.
-func (r *Redo) CacheStats() pgdata.StoreStats { return r.store.Stats() }
+func (r *Redo) CacheStats() pgdata.StoreStats {
+	r.between.Lock()
+	defer r.between.Unlock()
+	return r.store.Stats()
+}
 
 // Close lets go of the store without writing anything: what was not flushed is redone the next time. See Shutdown.
 func (r *Redo) Close() error {
-	r.between.Lock()
-	defer r.between.Unlock()
+	defer r.alone()()
 	return r.close()
 }
 

@@ -18,6 +18,7 @@ package redo
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/pgdata"
@@ -34,7 +35,8 @@ type Redo struct {
 	failed  error // of a record: final, for pages may have been changed in part
 
 	recovery
-	between between
+	between    between
+	restarting sync.Mutex // held while a restartpoint is made, and taken before between
 
 	state    *pgdata.Transactions
 	counters Counters

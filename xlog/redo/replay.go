@@ -28,8 +28,8 @@ type ReplayConfig struct {
 	MinApplyDelay time.Duration
 	// Gate pauses replay; may be nil.
 	Gate *Gate
-	// OnRestartpoint is called after each restartpoint with the oldest position of the log that is still needed; may be
-	// nil.
+	// OnRestartpoint is called after each restartpoint with the oldest position of the log that is still needed, by the
+	// goroutine that made it, and not after one of Redo's methods has waited for that; may be nil.
 	OnRestartpoint func(keep xlog.LSN)
 }
 
@@ -40,18 +40,24 @@ type Stop struct {
 }
 
 // Replay reads the log and applies it, over changes of the timeline (PerformWalRecovery in
-// src/backend/access/transam/xlogrecovery.c).
+// src/backend/access/transam/xlogrecovery.c). Restartpoints are made while it goes on, and one may be under way when it
+// returns: whatever writes to the directory then waits for it.
 func (r *Redo) Replay(ctx context.Context, cfg ReplayConfig) (Stop, error) {
 	if err := cfg.Target.validate(); err != nil {
 		return Stop{}, err
 	}
-	p := replay{r: r, cfg: cfg, ctx: ctx, target: cfg.Target.String() != ""}
+	p := replay{r: r, cfg: cfg, target: cfg.Target.String() != ""}
+	p.ctx, p.fail = context.WithCancelCause(ctx)
+	defer p.fail(nil)
 	p.ahead.init(r)
 	p.read()
 	defer func() { p.reader.Close() }()
 	defer p.letGo()
 	for {
 		stop, err := p.next()
+		if err != nil && ctx.Err() == nil && p.ctx.Err() != nil {
+			err = context.Cause(p.ctx)
+		}
 		if err != nil || stop != nil {
 			return p.stopped(stop, err)
 		}
@@ -63,6 +69,7 @@ type replay struct {
 	r      *Redo
 	cfg    ReplayConfig
 	ctx    context.Context
+	fail   context.CancelCauseFunc // ends ctx, because of a restartpoint
 	reader *xlog.ReadAhead
 	ahead  lookahead
 	target bool // there is one
@@ -136,7 +143,7 @@ func (p *replay) after(rec *xlog.Record, payload rmgr.Payload) (*Stop, error) {
 	}
 	if _, ok := payload.(*rmgr.CheckPoint); ok {
 		p.letGo()
-		return nil, p.maybeRestart()
+		p.maybeRestart()
 	}
 	return nil, nil
 }
@@ -172,9 +179,7 @@ func (p *replay) logEnds(err error) (*Stop, error) {
 	case p.cfg.Wait == nil:
 		return &Stop{End: end}, nil
 	}
-	if err := p.maybeRestart(); err != nil {
-		return nil, err
-	}
+	p.maybeRestart()
 	return nil, p.cfg.Wait(p.ctx, end)
 }
 
@@ -188,19 +193,8 @@ func (r *Redo) look() (switched bool, err error) {
 	return r.Rescan()
 }
 
-// maybeRestart makes a restartpoint if it is time for one.
-func (p *replay) maybeRestart() error {
-	if !p.r.Due() {
-		return nil
-	}
-	if err := p.r.Restartpoint(); err != nil {
-		return err
-	}
-	if p.cfg.OnRestartpoint != nil {
-		p.cfg.OnRestartpoint(p.r.KeepFrom())
-	}
-	return nil
-}
+// maybeRestart begins a restartpoint if it is time for one.
+func (p *replay) maybeRestart() { p.r.restartBeside(p.cfg.OnRestartpoint, p.fail) }
 
 // delay waits until a commit may be applied (recoveryApplyDelay).
 func (p *replay) delay(rec *xlog.Record, payload rmgr.Payload) error {

@@ -41,6 +41,12 @@ type restartPolicy struct {
 
 // Due tells whether it is time for a Restartpoint: a checkpoint was replayed since the last one, and that is long ago.
 func (r *Redo) Due() bool {
+	r.between.Lock()
+	defer r.between.Unlock()
+	return r.due()
+}
+
+func (r *Redo) due() bool {
 	p := &r.restart
 	return r.newCheckPoint() && (r.end.Sub(p.at) >= p.bytes || time.Since(p.last) >= p.every)
 }
@@ -50,23 +56,32 @@ func (r *Redo) newCheckPoint() bool {
 	return r.last.location.Valid() && r.last.copy.Redo > r.control.CheckPointCopy.Redo
 }
 
-// KeepFrom is the oldest position of the log that is still needed. A Restartpoint moves it.
-func (r *Redo) KeepFrom() xlog.LSN { return r.control.CheckPointCopy.Redo }
+// KeepFrom is the oldest position of the log that is still needed. A Restartpoint moves it. It may be called from any
+// goroutine.
+func (r *Redo) KeepFrom() xlog.LSN { return xlog.LSN(r.shared.restartpoint.Load()) }
+
+// alone holds between, when the restartpoint is made that may be under way beside replay.
+func (r *Redo) alone() (release func()) {
+	r.restarting.Lock()
+	r.between.Lock()
+	return func() {
+		r.between.Unlock()
+		r.restarting.Unlock()
+	}
+}
 
 // Restartpoint writes everything that was changed to disk, and moves the place from which recovery would begin to the last
 // checkpoint that was replayed (CreateRestartPoint in src/backend/access/transam/xlog.c). Without a new one it only makes
 // recovery go at least to the present position.
 func (r *Redo) Restartpoint() error {
-	r.between.Lock()
-	defer r.between.Unlock()
+	defer r.alone()()
 	return r.restartpoint(false)
 }
 
 // Shutdown is a Restartpoint after which the control file says that the directory is shut down in recovery. Then it closes
 // the Redo.
 func (r *Redo) Shutdown() error {
-	r.between.Lock()
-	defer r.between.Unlock()
+	defer r.alone()()
 	if err := r.restartpoint(true); err != nil {
 		return err
 	}
@@ -78,7 +93,6 @@ func (r *Redo) restartpoint(shutdown bool) error {
 		return err
 	}
 	r.restart.last, r.restart.at = time.Now(), r.end
-	r.shared.restartpoint.Store(uint64(r.control.CheckPointCopy.Redo))
 	r.publishCounts()
 	return nil
 }
@@ -93,21 +107,29 @@ func (r *Redo) writeEverything(shutdown bool) error {
 	if err := r.flushAll(r.last.copy.Redo); err != nil {
 		return err
 	}
+	return r.beginAt(&r.last, shutdown)
+}
+
+// beginAt makes a checkpoint the one at which recovery begins; everything before its redo position is in the files.
+func (r *Redo) beginAt(last *lastCheckPoint, shutdown bool) error {
 	c := &r.control
-	c.CheckPoint, c.CheckPointCopy = r.last.location, r.last.copy
+	c.CheckPoint, c.CheckPointCopy = last.location, last.copy
 	if c.State == pgdata.DBInArchiveRecovery {
-		r.raiseMinRecoveryPoint(r.last.end, r.last.copy.ThisTimeLineID)
+		r.raiseMinRecoveryPoint(last.end, last.copy.ThisTimeLineID)
 		if shutdown {
 			c.State = pgdata.DBShutdownedInRecovery
 		}
 	}
-	return r.writeControl()
+	if err := r.writeControl(); err != nil {
+		return err
+	}
+	r.shared.restartpoint.Store(uint64(c.CheckPointCopy.Redo))
+	return nil
 }
 
 // Flush writes everything that was changed to disk and leaves the place from which recovery would begin.
 func (r *Redo) Flush() error {
-	r.between.Lock()
-	defer r.between.Unlock()
+	defer r.alone()()
 	return r.flushAll(r.control.CheckPointCopy.Redo)
 }
 
