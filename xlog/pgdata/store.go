@@ -12,7 +12,7 @@ import (
 
 // Store is the pages of a data directory's relations, with a cache of a fixed number of bytes. What is created, changed,
 // truncated or dropped shows in the files when a page must leave the cache or at Flush, not before; a relation that is
-// created and dropped in between never touches the disk. It belongs to one goroutine.
+// created and dropped in between never touches the disk. It belongs to one goroutine; Checkpoint works beside it.
 //
 // A directory of a database (type database) knows its relations, a relation (relation) its forks, and a fork (fork)
 // what it is and what its files are, which may differ: the files are brought up to date by settle.

@@ -167,14 +167,14 @@ func (r *Redo) DataDir() *pgdata.DataDir { return r.dir }
 // History is the timeline that is followed, with its ancestors.
 func (r *Redo) History() xlog.History { return r.history }
 
-// Control is a copy of the control file as it is now.
+// Control is a copy of the control file as it is now. It waits for the record that is being applied, and for a View.
 func (r *Redo) Control() pgdata.ControlFile {
 	r.between.Lock()
 	defer r.between.Unlock()
 	return r.control
 }
 
-// CacheStats tells about the page cache.
+// CacheStats tells about the page cache. It waits as Control does.
 func (r *Redo) CacheStats() pgdata.StoreStats {
 	r.between.Lock()
 	defer r.between.Unlock()

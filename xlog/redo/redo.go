@@ -7,9 +7,9 @@
 //	stop, err := r.Replay(ctx, redo.ReplayConfig{})    // or Apply for each record, and Restartpoint when it is Due
 //	err = r.Shutdown()                                 // or Close, as if the process had been killed
 //
-// New, Apply, restartpoints and the control file are in recovery.go, redo.go, restartpoint.go and control.go. Pages show in
-// files when the cache is full and at restartpoints, and never before the control file asks for the replay of what changed
-// them, so that the directory can be begun with again at any moment, here or by PostgreSQL.
+// New, Apply, restartpoints and the control file are in recovery.go, redo.go, restartpoint.go, restartbeside.go and
+// control.go. Pages show in files when the cache is full and at restartpoints, and never before the control file asks for
+// the replay of what changed them, so that the directory can be begun with again at any moment, here or by PostgreSQL.
 //
 // There is a file for each resource manager, with the same name as in package rmgr. Each changes the blocks that a
 // record refers to one by one, and each block depends on nothing but the record and itself.
