@@ -3,25 +3,33 @@
 package bufpage
 
 import (
+	"encoding/binary"
 	"slices"
 	"sync"
 
 	"github.com/walmirror/walmirror/xlog"
 )
 
-// maxItems is the number of items that an index page may have, of the greatest size (MaxIndexTuplesPerPage). A heap
-// page has fewer.
-const maxItems = (MaxPageSize - HeaderSize) / (16 + itemIDSize)
+// maxLines is the number of line pointers for which there is room on a page, with nothing else.
+const maxLines = (MaxPageSize - HeaderSize) / itemIDSize
 
 // MaxIndexTuples is the number of items that an index page of the size may have (MaxIndexTuplesPerPage).
 func MaxIndexTuples(pageSize int) int { return (pageSize - HeaderSize) / (16 + itemIDSize) }
 
-// kept is an item that stays on the page while gaps are closed (itemIdCompactData).
-type kept struct {
-	line   uint16 // its line pointer
-	at     uint16 // where it is
-	length uint16 // bytes, aligned
-}
+// kept is an item that stays on the page while gaps are closed (itemIdCompactData): its line pointer as it was, and behind
+// 32 bits the number of that which it will have.
+type kept uint64
+
+func keep(id ItemID, line int) kept { return kept(id) | kept(line)<<32 }
+
+func (k kept) id() ItemID { return ItemID(k) }
+func (k kept) line() int  { return int(k >> 32) }
+
+// at is where the item is.
+func (k kept) at() int { return k.id().Offset() }
+
+// end is where the item and its padding end.
+func (k kept) end() int { return k.at() + MaxAlign(k.id().Len()) }
 
 // compaction gathers what stays on a page, in the order of the line pointers.
 type compaction struct {
@@ -29,12 +37,11 @@ type compaction struct {
 	upper, special int // of the page
 	limit          int // how many items the page may have
 	n              int
-	last           int  // where the last item begins
 	sorted         bool // each begins before the one before it
 	total          int  // bytes
 	placed         int  // how many of the first items are where they will be
 	fill           int  // where the last of those begins
-	items          [maxItems]kept
+	items          [maxLines]kept
 	room           [MaxPageSize]byte
 }
 
@@ -48,7 +55,7 @@ func beginCompaction(p Page, limit int) (*compaction, error) {
 	}
 	c := compactions.Get().(*compaction)
 	c.page, c.upper, c.special, c.limit = p, p.Upper(), p.SpecialOffset(), limit
-	c.n, c.last, c.sorted, c.total = 0, c.special, true, 0
+	c.n, c.sorted, c.total = 0, true, 0
 	c.placed, c.fill = 0, c.special
 	return c, nil
 }
@@ -60,35 +67,33 @@ func (c *compaction) end() {
 }
 
 // add keeps the item of id, which will be that of line pointer off.
-func (c *compaction) add(off int, id ItemID) error {
-	at, n := id.Offset(), c.n
-	end := at + MaxAlign(id.Len())
-	if at < c.upper || end > c.special || n == c.limit || n >= len(c.items) {
-		return c.wrong(id)
-	}
-	if c.placed == n && end == c.fill {
-		c.placed, c.fill = n+1, at
-	}
-	if at >= c.last {
-		c.sorted = false
-	}
-	c.items[n] = kept{uint16(off), uint16(at), uint16(end - at)}
-	c.last, c.n, c.total = at, n+1, c.total+end-at
-	return nil
+func (c *compaction) add(off int, id ItemID) {
+	c.items[c.n] = keep(id, off)
+	c.n++
 }
 
-// wrong says why an item cannot be kept.
-func (c *compaction) wrong(id ItemID) error {
-	if c.n == c.limit && id.Offset() >= c.upper && id.Offset()+MaxAlign(id.Len()) <= c.special {
-		return errItem("more than %d", c.n)
-	}
-	return errItem("corrupted line pointer: offset = %d, size = %d", id.Offset(), id.Len())
-}
-
-// check says whether what is kept can be on the page.
+// check looks at what is kept, and whether it can be on the page.
 func (c *compaction) check() error {
-	if room := c.special - c.page.Lower(); c.total > room {
-		return errItem("corrupted lengths: total %d, available space %d", c.total, room)
+	lower, upper, special := c.page.Lower(), c.upper, c.special
+	last, total := special, 0
+	for i, item := range c.items[:c.n] {
+		at, end := item.at(), item.end()
+		if at < upper || end > special {
+			return errItem("corrupted line pointer: offset = %d, size = %d", at, item.id().Len())
+		}
+		if at >= last {
+			c.sorted = false
+		}
+		if c.placed == i && end == c.fill {
+			c.placed, c.fill = i+1, at
+		}
+		last, total = at, total+end-at
+	}
+	switch c.total = total; {
+	case c.n > c.limit:
+		return errItem("more than %d", c.limit)
+	case total > special-lower:
+		return errItem("corrupted lengths: total %d, available space %d", total, special-lower)
 	}
 	return nil
 }
@@ -99,7 +104,7 @@ func (c *compaction) finish(d *xlog.Dialect) {
 	case c.sorted || !d.PageKeepsItemOrder() && c.clear():
 		c.move(c.page)
 	case d.PageKeepsItemOrder():
-		slices.SortFunc(c.items[:c.n], func(a, b kept) int { return int(b.at) - int(a.at) })
+		slices.SortFunc(c.items[:c.n], func(a, b kept) int { return b.at() - a.at() })
 		c.placed, c.fill = 0, c.special
 		c.move(c.page)
 	default:
@@ -113,12 +118,12 @@ func (c *compaction) finish(d *xlog.Dialect) {
 func (c *compaction) clear() bool {
 	to, end := c.special-c.total, 0 // of an item; of those that move after it
 	for i := c.n - 1; i >= c.placed; i-- {
-		it := &c.items[i]
+		it := c.items[i]
 		if end > to {
 			return false
 		}
-		to += int(it.length)
-		end = max(end, int(it.at)+int(it.length))
+		to += it.end() - it.at()
+		end = max(end, it.end())
 	}
 	return true
 }
@@ -126,19 +131,18 @@ func (c *compaction) clear() bool {
 // move copies the items that are not in their places, and has the line pointers point to them. Those that lie side by side
 // are copied at once.
 func (c *compaction) move(from Page) {
-	p, upper := c.page, c.fill
-	head, tail := 0, 0 // of from, copied to upper
-	for _, it := range c.items[c.placed:c.n] {
-		at, end := int(it.at), int(it.at)+int(it.length)
-		if end != head {
-			p.put(upper, from[head:tail], head)
-			tail = end
+	p, upper, items := c.page, c.fill, c.items[c.placed:c.n]
+	for len(items) > 0 {
+		tail := items[0].end()
+		head, by := tail, upper-tail
+		for len(items) > 0 && items[0].end() == head {
+			head = items[0].at()
+			p.setLine(items[0].line(), items[0].id()+ItemID(by)) // lp_off is the lowest part
+			items = items[1:]
 		}
-		upper, head = upper-int(it.length), at
-		id := p.line(int(it.line))
-		p.setLine(int(it.line), MakeItemID(upper, id.Flags(), id.Len()))
+		upper = head + by
+		p.put(upper, from[head:tail], head)
 	}
-	p.put(upper, from[head:tail], head)
 	p.SetUpper(upper)
 }
 
@@ -146,6 +150,43 @@ func (c *compaction) move(from Page) {
 func (p Page) put(at int, content []byte, was int) {
 	if at != was {
 		copy(p[at:], content)
+	}
+}
+
+// keepStored keeps every item, makes unused line pointers zero, and counts them. Which line pointers have items is chance,
+// so nothing branches on it: a branch that the processor guesses wrong takes longer than all that is done for an item.
+func (c *compaction) keepStored() (unused int) {
+	n, dirt := 0, ItemID(0)
+	lines := c.page[HeaderSize:lineAt(c.page.MaxOffset()+1)]
+	for i := 1; len(lines) >= itemIDSize; i++ {
+		id := ItemID(binary.LittleEndian.Uint32(lines))
+		lines = lines[itemIDSize:]
+		c.items[n] = keep(id, i)
+		free := number(id.Flags() == Unused)
+		dirt |= id & ItemID(-free)
+		n += number(id.Len() != 0) &^ free
+		unused += free
+	}
+	if c.n = n; dirt != 0 {
+		c.page.clearUnused()
+	}
+	return unused
+}
+
+// number is 1 or 0.
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// clearUnused makes unused line pointers zero.
+func (p Page) clearUnused() {
+	for off := 1; off <= p.MaxOffset(); off++ {
+		if p.line(off).Flags() == Unused {
+			p.setLine(off, 0)
+		}
 	}
 }
 
@@ -157,30 +198,16 @@ func (p Page) RepairFragmentation(d *xlog.Dialect) error {
 		return err
 	}
 	defer c.end()
-	unused, last, lines := 0, 0, p.MaxOffset()
-	for off := 1; off <= lines; off++ {
-		id := p.line(off)
-		switch {
-		case id.Flags() == Unused:
-			if id != 0 {
-				p.setLine(off, 0)
-			}
-			unused++
-			continue
-		case id.Len() != 0:
-			if err := c.add(off, id); err != nil {
-				return err
-			}
-		}
-		last = off
-	}
+	unused := c.keepStored()
 	if err := c.check(); err != nil {
 		return err
 	}
 	c.finish(d)
 	if d.PageTruncatesLines() {
-		unused -= lines - last
-		p.SetLower(p.Lower() - itemIDSize*(lines-last))
+		for unused > 0 && p.line(p.MaxOffset()) == 0 {
+			unused--
+			p.SetLower(p.Lower() - itemIDSize)
+		}
 	}
 	p.setFreeLines(unused > 0)
 	return nil
