@@ -11,78 +11,90 @@ import "errors"
 // It is not safe for concurrent use; the source is used by one goroutine at a time. Close must be called before the
 // source is closed.
 type ReadAhead struct {
-	r      *Reader
-	batch  *batch        // that Next takes records from
-	other  *batch        // that is being filled, or free
-	filled chan struct{} // capacity 1: other has been filled
-	busy   bool          // other is being filled
+	r       *Reader
+	prepare func(*Window)
+	window  *Window       // that records are taken from
+	other   *Window       // that is being filled, or free
+	filled  chan struct{} // capacity 1: other has been filled
+	busy    bool          // other is being filled
 }
 
-// batch is the records that end in one window of the log.
-type batch struct {
-	buf     []byte   // the window
-	gather  []byte   // records that crossed pages
-	records []Record // valid while buf and gather are
-	taken   int      // of records
-	err     error    // after the last record; nil when the log goes on
-	more    bool     // the window was full, so there is likely more
+// Window is the records that end in one window of the log. It is valid until the next is asked for.
+type Window struct {
+	Records []Record
+	// Prepared is what ReadAhead's prepare made of the records. There are two Windows, which are used in turn: prepare
+	// finds what it made of the records before, and may use that again.
+	Prepared any
+
+	buf    []byte // the window
+	gather []byte // records that crossed pages
+	taken  int    // records that Next gave
+	err    error  // after the last record; nil when the log goes on
+	more   bool   // the window was full, so there is likely more
 }
 
-// NewReadAhead begins to read. A mistake in cfg, whose Source is needed, is the error of the first Next.
-func NewReadAhead(cfg ReaderConfig) *ReadAhead {
+// NewReadAhead begins to read. A mistake in cfg, whose Source is needed, is the error of the first Next. prepare, which
+// may be nil, is called for each Window, by the goroutine that has read it.
+func NewReadAhead(cfg ReaderConfig, prepare func(*Window)) *ReadAhead {
 	r := NewReader(cfg)
 	if r.err == nil && r.src == nil {
 		r.err = errors.New("xlog.ReadAhead needs a source")
 	}
 	r.single = true
+	if prepare == nil {
+		prepare = func(*Window) {}
+	}
 	return &ReadAhead{
-		r: r, batch: &batch{buf: r.buf}, other: &batch{buf: make([]byte, len(r.buf))},
+		r: r, prepare: prepare, window: &Window{buf: r.buf}, other: &Window{buf: make([]byte, len(r.buf))},
 		filled: make(chan struct{}, 1),
 	}
 }
 
 // Next returns the next record, which is valid until the following call. The errors are a Reader's.
 func (a *ReadAhead) Next() (*Record, error) {
-	records, err := a.Some(1)
-	if err != nil {
-		return nil, err
-	}
-	return &records[0], nil
-}
-
-// Some is Next for one who takes up to n records at a time, and always one.
-func (a *ReadAhead) Some(n int) ([]Record, error) {
-	for {
-		b := a.batch
-		if left := b.records[b.taken:]; len(left) > 0 {
-			left = left[:min(n, len(left))]
-			b.taken += len(left)
-			return left, nil
-		}
-		if err := b.err; err != nil {
-			b.err = nil
+	for a.window.taken == len(a.window.Records) {
+		if err := a.turn(); err != nil {
 			return nil, err
 		}
-		a.turn()
+	}
+	w := a.window
+	w.taken++
+	return &w.Records[w.taken-1], nil
+}
+
+// Window returns the next Window that has records, for one who takes all of them and does not use Next.
+func (a *ReadAhead) Window() (*Window, error) {
+	for {
+		if err := a.turn(); err != nil {
+			return nil, err
+		}
+		if len(a.window.Records) > 0 {
+			return a.window, nil
+		}
 	}
 }
 
-// turn takes the next batch, and has the one after it filled when the log is likely to go on.
-func (a *ReadAhead) turn() {
+// turn takes the next window, and has the one after it filled when the log is likely to go on.
+func (a *ReadAhead) turn() error {
+	if err := a.window.err; err != nil {
+		a.window.err = nil
+		return err
+	}
 	if a.busy {
 		<-a.filled
 		a.busy = false
 	} else {
-		a.r.fill(a.other)
+		a.fill(a.other)
 	}
-	a.batch, a.other = a.other, a.batch
-	if a.batch.more {
+	a.window, a.other = a.other, a.window
+	if a.window.more {
 		a.busy = true
-		go func(b *batch) {
-			a.r.fill(b)
+		go func(w *Window) {
+			a.fill(w)
 			a.filled <- struct{}{}
 		}(a.other)
 	}
+	return nil
 }
 
 // Close waits until the source is not used any more. Next must not be called again.
@@ -93,28 +105,33 @@ func (a *ReadAhead) Close() {
 	}
 }
 
+func (a *ReadAhead) fill(w *Window) {
+	a.r.fill(w)
+	a.prepare(w)
+}
+
 // fill takes the records of one window.
-func (r *Reader) fill(b *batch) {
-	b.records, b.taken, b.err, b.more = b.records[:0], 0, nil, false
-	if b.gather = b.gather[:0]; cap(b.gather) > keepAssembly {
-		b.gather = nil
+func (r *Reader) fill(w *Window) {
+	w.Records, w.taken, w.err, w.more = w.Records[:0], 0, nil, false
+	if w.gather = w.gather[:0]; cap(w.gather) > keepAssembly {
+		w.gather = nil
 	}
-	r.buf, r.spent = b.buf, false
+	r.buf, r.spent = w.buf, false
 	for {
 		rec, err := r.Next()
 		switch {
 		case errors.Is(err, ErrNeedMore):
-			b.more = len(r.win) == len(r.buf)
+			w.more = len(r.win) == len(r.buf)
 			return
 		case err != nil:
-			b.err = err
+			w.err = err
 			return
 		}
-		b.records = append(b.records, *rec)
+		w.Records = append(w.Records, *rec)
 		if len(r.asm) == 0 && cap(r.asm) > 0 && &rec.Raw[0] == &r.asm[:1][0] {
-			b.gather = append(b.gather, rec.Raw...)
-			raw := b.gather[len(b.gather)-len(rec.Raw):]
-			b.records[len(b.records)-1].Raw = raw[:len(raw):len(raw)]
+			w.gather = append(w.gather, rec.Raw...)
+			raw := w.gather[len(w.gather)-len(rec.Raw):]
+			w.Records[len(w.Records)-1].Raw = raw[:len(raw):len(raw)]
 		}
 	}
 }

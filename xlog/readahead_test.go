@@ -43,7 +43,7 @@ func TestReadAhead(t *testing.T) {
 			alone := xlog.NewReader(cfg)
 			source := &growing{Source: cfg.Source, end: cfg.Start.Add(step)}
 			cfg.Source = source
-			ahead := xlog.NewReadAhead(cfg)
+			ahead := xlog.NewReadAhead(cfg, nil)
 			records, waits := 0, 0
 			for {
 				got, err := ahead.Next()
@@ -72,39 +72,49 @@ func TestReadAhead(t *testing.T) {
 	}
 }
 
-// Some gives what Next gives, and all that it gives at once stays valid.
-func TestReadAheadSome(t *testing.T) {
+// Windows have the records that Next gives, all of a window valid at the same time, and each is prepared once.
+func TestReadAheadWindow(t *testing.T) {
 	t.Parallel()
 	cfg := fixtureConfig(t, 15)
 	cfg.BufferSize = 24 << 10
-	one, some := xlog.NewReadAhead(cfg), xlog.NewReadAhead(cfg)
+	prepare := func(w *xlog.Window) {
+		first, _ := w.Prepared.([]xlog.LSN)
+		first = first[:0]
+		for i := range w.Records {
+			first = append(first, w.Records[i].LSN)
+		}
+		w.Prepared = first
+	}
+	one, some := xlog.NewReadAhead(cfg, nil), xlog.NewReadAhead(cfg, prepare)
 	defer one.Close()
 	defer some.Close()
 	records, most := 0, 0
 	for {
-		got, err := some.Some(7)
-		for i := range got {
-			want, err := one.Next()
-			require.NoError(t, err)
-			require.Equal(t, want.LSN, got[i].LSN)
-			require.True(t, bytes.Equal(want.Raw, got[i].Raw))
-		}
+		w, err := some.Window()
 		if err != nil {
 			_, wantErr := one.Next()
 			require.Equal(t, wantErr.Error(), err.Error())
 			break
 		}
-		require.NotEmpty(t, got)
-		records, most = records+len(got), max(most, len(got))
+		require.NotEmpty(t, w.Records)
+		require.Len(t, w.Prepared, len(w.Records))
+		for i := range w.Records {
+			want, err := one.Next()
+			require.NoError(t, err)
+			require.Equal(t, want.LSN, w.Records[i].LSN)
+			require.Equal(t, want.LSN, w.Prepared.([]xlog.LSN)[i])
+			require.True(t, bytes.Equal(want.Raw, w.Records[i].Raw))
+		}
+		records, most = records+len(w.Records), max(most, len(w.Records))
 	}
 	require.Greater(t, records, 1000)
-	require.Equal(t, 7, most)
+	require.Greater(t, most, 30)
 }
 
 func TestReadAheadConfigMistakes(t *testing.T) {
 	cfg := fixtureConfig(t, 15)
 	cfg.Source = nil
-	ahead := xlog.NewReadAhead(cfg)
+	ahead := xlog.NewReadAhead(cfg, nil)
 	defer ahead.Close()
 	for range 2 {
 		_, err := ahead.Next()

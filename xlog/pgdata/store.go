@@ -41,8 +41,7 @@ type Store struct {
 	safe   uint64 // what was done up to this record may reach the files
 	failed error  // of an fsync: final
 
-	stats   StoreStats
-	touched byte // what Touch read, so that it is read
+	stats StoreStats
 }
 
 // StoreConfig is how a Store works. The zero value works.

@@ -98,6 +98,8 @@ type story struct {
 	store *Store
 	model model
 	lsn   xlog.LSN
+
+	touched Touched
 }
 
 func (st *story) key() modelFork {
@@ -110,11 +112,7 @@ func (st *story) do() error {
 	st.lsn += 8
 	k := st.key()
 	n := uint32(st.rnd.IntN(60))
-	var blocks [touchAtOnce + 1]BlockID // what is touched changes nothing
-	for i := range blocks {
-		blocks[i] = BlockID{k.rel, k.fork, n + uint32(i)}
-	}
-	st.store.Touch(blocks[:])
+	st.touch(k, n)
 	switch st.rnd.IntN(100) {
 	case 0:
 		st.model.create(k)
@@ -136,6 +134,18 @@ func (st *story) do() error {
 		return st.zero(k, n)
 	}
 	return st.change(k, n)
+}
+
+// touch changes nothing. Steps are made for blocks that may be gone since the step before.
+func (st *story) touch(k modelFork, n uint32) {
+	if step := 2 + st.rnd.IntN(TouchSteps); step <= TouchSteps {
+		st.touched.Step(step)
+		return
+	}
+	st.touched.Reset()
+	for i := range uint32(33) {
+		st.touched.Add(st.store, k.rel, k.fork, n+i, uint16(st.rnd.IntN(1<<16)))
+	}
 }
 
 func (st *story) zero(k modelFork, n uint32) error {

@@ -2,58 +2,90 @@
 
 package pgdata
 
-import "github.com/walmirror/walmirror/xlog"
+import (
+	"unsafe"
 
-// BlockID says which block of which fork.
-type BlockID struct {
-	Rel   xlog.RelFileLocator
-	Fork  xlog.ForkNumber
-	Block uint32
+	"github.com/walmirror/walmirror/xlog"
+)
+
+// Touched is blocks that are wanted soon, whose pages are brought near to the processor if they are in the cache. That
+// takes steps, for each of which the one before gives the address. No step waits for memory: between two of them the
+// processor should be busy with something else for a microsecond. Blocks may change and go meanwhile.
+type Touched struct {
+	blocks []touched
+	steps  int // that were made
 }
 
-// touchAtOnce is how many pages are touched at a time: what the processor can wait for at once.
-const touchAtOnce = 32
+// TouchSteps is how many steps there are. Add is the first.
+const TouchSteps = 4
+
+type touched struct {
+	slot   **Buffer
+	buffer *Buffer // nil when it is not in the cache
+	block  uint32
+	item   uint16
+}
 
 // In bytes: what is taken from memory at once, and how much of each page's beginning is.
 const cacheLine, touchedBytes = 64, 320
 
-// Touch brings the beginnings of pages that are in the cache near to the processor. Each step is made for all of them, so
-// that it waits for memory once, and not for each page. Pages that are not in the cache are left out. Another relation's
-// page of the same number may be taken for one: to be sure would wait for memory once more.
-func (s *Store) Touch(blocks []BlockID) {
-	for len(blocks) > touchAtOnce {
-		s.touch(blocks[:touchAtOnce])
-		blocks = blocks[touchAtOnce:]
-	}
-	s.touch(blocks)
+// Reset leaves no blocks.
+func (t *Touched) Reset() { t.blocks, t.steps = t.blocks[:0], 1 }
+
+// Add adds a block, and of its items one that is wanted too, or 0.
+func (t *Touched) Add(s *Store, rel xlog.RelFileLocator, fork xlog.ForkNumber, block uint32, item uint16) {
+	slot := s.slot(rel, fork, block)
+	prefetch(unsafe.Pointer(slot), 1)
+	t.blocks = append(t.blocks, touched{slot: slot, block: block, item: item})
 }
 
-func (s *Store) touch(blocks []BlockID) {
-	var found [touchAtOnce]*Buffer
-	for i := range blocks {
-		found[i] = *s.slot(blocks[i].Rel, blocks[i].Fork, blocks[i].Block)
-	}
-	for i := range blocks {
-		b := found[i]
-		for b != nil && b.Block != blocks[i].Block {
-			b = b.chain
-		}
-		found[i] = b
-	}
-	var uppers [touchAtOnce]int
-	sum := byte(0)
-	for i := range blocks {
-		if b := found[i]; b != nil {
-			uppers[i] = b.Page.Upper()
-			for at := cacheLine; at < touchedBytes; at += cacheLine {
-				sum += b.Page[at]
+// Step makes the steps up to the n-th that were not made yet.
+func (t *Touched) Step(n int) {
+	for t.steps < n {
+		t.steps++
+		for i := range t.blocks {
+			switch b := &t.blocks[i]; t.steps {
+			case 2:
+				b.findBuffer()
+			case 3:
+				b.findPage()
+			case 4:
+				b.findItems()
 			}
 		}
 	}
-	for i := range blocks {
-		if b := found[i]; b != nil {
-			sum += b.Page[min(uppers[i], len(b.Page)-1)]
-		}
+}
+
+func (b *touched) findBuffer() {
+	if b.buffer = *b.slot; b.buffer != nil {
+		prefetch(unsafe.Pointer(b.buffer), int(unsafe.Sizeof(Buffer{})+cacheLine-1)/cacheLine)
 	}
-	s.touched += sum
+}
+
+// findPage may take another relation's page of the same number for the block's: to be sure would be another step.
+func (b *touched) findPage() {
+	for b.buffer != nil && b.buffer.Block != b.block {
+		b.buffer = b.buffer.chain
+	}
+	if b.buffer != nil {
+		prefetch(unsafe.Pointer(unsafe.SliceData(b.buffer.Page)), touchedBytes/cacheLine)
+	}
+}
+
+// findItems gets where the next item will be put, and the item that is wanted.
+func (b *touched) findItems() {
+	if b.buffer == nil {
+		return
+	}
+	page := b.buffer.Page
+	b.get(page.Upper() - 2*cacheLine)
+	if b.item > 0 {
+		b.get(page.ItemID(int(b.item)).Offset())
+	}
+}
+
+func (b *touched) get(at int) {
+	const lines = 3
+	page := b.buffer.Page
+	prefetch(unsafe.Pointer(&page[max(min(at, len(page)-lines*cacheLine), 0)]), lines)
 }

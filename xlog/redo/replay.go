@@ -79,7 +79,7 @@ type replay struct {
 }
 
 // read begins to read where replay is.
-func (p *replay) read() { p.reader = xlog.NewReadAhead(p.r.readerConfig(p.r.end)) }
+func (p *replay) read() { p.reader = xlog.NewReadAhead(p.r.readerConfig(p.r.end), p.ahead.decode) }
 
 // hold keeps others away from pages, for several records: each time that it is taken or given up the processor waits until
 // everything that was written is in its cache.

@@ -20,7 +20,7 @@
 // name. Payloads of records that this module writes can be turned back: Append writes the main data, Build a whole record.
 //
 // A payload belongs to the Decoder and is valid until its next Decode; its slices point into the record. Nothing is
-// allocated for a record. Lengths and counts are checked before they are used: a payload that does not hold what it
+// allocated for a record. A Batch has many payloads at a time. Lengths and counts are checked before they are used: a payload that does not hold what it
 // says is an *Error with position and offset.
 package rmgr
 
@@ -212,12 +212,17 @@ func (dec *Decoder) Decode(rec *xlog.Record) (Payload, error) {
 	if k == nil {
 		return &Unknown{Main: dec.body.Main}, nil
 	}
-	dec.in = input{Dialect: dec.Dialect, rec: rec, body: &dec.body, main: dec.body.Main}
-	k.payload.decode(&dec.in)
+	return dec.fill(k.payload, k, rec, &dec.body)
+}
+
+// fill decodes the payload of a record of kind k.
+func (dec *Decoder) fill(payload Payload, k *known, rec *xlog.Record, body *xlog.Body) (Payload, error) {
+	dec.in = input{Dialect: dec.Dialect, rec: rec, body: body, main: body.Main}
+	payload.decode(&dec.in)
 	if dec.in.err != "" {
 		return nil, &Error{LSN: rec.LSN, Rmgr: dec.RmgrName(rec.Rmgr), Record: k.name, Offset: dec.in.off, Reason: dec.in.err}
 	}
-	return k.payload, nil
+	return payload, nil
 }
 
 // Error says that a record's payload does not hold what its kind of record has.
