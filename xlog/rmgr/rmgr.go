@@ -20,8 +20,8 @@
 // name. Payloads of records that this module writes can be turned back: Append writes the main data, Build a whole record.
 //
 // A payload belongs to the Decoder and is valid until its next Decode; its slices point into the record. Nothing is
-// allocated for a record. A Batch has many payloads at a time. Lengths and counts are checked before they are used: a payload that does not hold what it
-// says is an *Error with position and offset.
+// allocated for a record. A Batch has the payloads of many records at a time. Lengths and counts are checked before they
+// are used: a payload that does not hold what it says is an *Error with position and offset.
 package rmgr
 
 import (
