@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 
 	"github.com/walmirror/walmirror/xlog"
@@ -150,27 +151,33 @@ func (c *Client) drain() error {
 // next reads the next message that is not handled here: notices, parameters and notifications may come at any time.
 // An ErrorResponse is returned as an *Error. The connection never ends where a message is waited for.
 func (c *Client) next() (typ byte, body []byte, err error) {
+	typ, body, _, err = c.nextHead(0, math.MaxInt)
+	return typ, body, err
+}
+
+// nextHead is next, but leaves a part of a long CopyData in the connection, as Framer.Head does.
+func (c *Client) nextHead(n, long int) (typ byte, body []byte, left int, err error) {
 	for {
-		typ, body, err := c.framer.Next()
+		typ, body, left, err := c.framer.Head(typeCopyData, n, long)
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {
-			return 0, nil, err
+			return 0, nil, 0, err
 		}
 		switch typ {
 		case typeNotice, typeParameterStatus, typeNotification:
 			if err := c.asynchronous(typ, body); err != nil {
-				return 0, nil, err
+				return 0, nil, 0, err
 			}
 		case typeError:
 			e := new(Error)
 			if err := e.Decode(body); err != nil {
-				return 0, nil, err
+				return 0, nil, 0, err
 			}
-			return typ, nil, e
+			return typ, nil, 0, e
 		default:
-			return typ, body, nil
+			return typ, body, left, nil
 		}
 	}
 }

@@ -5,6 +5,7 @@ package protocol
 import (
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 
 	"github.com/walmirror/walmirror/xlog"
@@ -48,29 +49,44 @@ func (c *Client) beginCopy() {
 // and the Client is ready for the next command unless it is fatal. ErrServerShutdown says that the server goes away.
 // After a timeout NextCopy may be called again. When the connection just breaks, the error is io.ErrUnexpectedEOF.
 func (c *Client) NextCopy() ([]byte, error) {
+	payload, _, err := c.NextCopyHead(0, math.MaxInt)
+	return payload, err
+}
+
+// NextCopyHead is NextCopy, but of a payload of at least long bytes it returns the first ones, at least n, and leaves the
+// others, left of them, in the connection. These the caller takes from there, telling CopyTook, or gets from CopyRest; what
+// nobody has taken is skipped.
+func (c *Client) NextCopyHead(n, long int) (payload []byte, left int, err error) {
 	if c.state != stateCopy {
-		return nil, c.notStreaming()
+		return nil, 0, c.notStreaming()
 	}
-	typ, body, err := c.next()
+	typ, body, left, err := c.nextHead(n, long)
 	if typ == typeError {
-		return nil, c.finish(err)
+		return nil, 0, c.finish(err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	switch typ {
 	case typeCopyData:
-		return body, nil
+		return body, left, nil
 	case typeCopyDone:
 		c.state = stateCopyEnd
-		return nil, io.EOF
+		return nil, 0, io.EOF
 	case typeCommandComplete:
 		c.state = stateBroken
-		return nil, ErrServerShutdown
+		return nil, 0, ErrServerShutdown
 	}
 	c.state = stateBroken
-	return nil, unexpected(typ)
+	return nil, 0, unexpected(typ)
 }
+
+// CopyTook says that n bytes of what NextCopyHead has left were read from the connection.
+func (c *Client) CopyTook(n int) { c.framer.Took(n) }
+
+// CopyRest reads what NextCopyHead has left, of which nothing was taken, and returns the whole payload, valid until the
+// next call. After a timeout it may be called again.
+func (c *Client) CopyRest() ([]byte, error) { return c.framer.Rest() }
 
 func (c *Client) notStreaming() error {
 	if c.state == stateCopyEnd {

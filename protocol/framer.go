@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 // ErrProtocol says that the peer broke the protocol. The connection cannot be used any more.
@@ -34,6 +35,9 @@ type Framer struct {
 	first int   // size of the first buffer
 	next  int   // end of the message handed out last, beginning of the next one
 	end   int   // end of what was read
+	body  int   // beginning of the body handed out last
+	left  int   // bytes of it that Head has left in the connection
+	sip   int   // what is read at once for the next head, so that its rest stays in the connection too; 0: all there is
 	err   error // a violation; final
 }
 
@@ -49,24 +53,76 @@ func (f *Framer) SetMaxMessage(n int) { f.max = n }
 // between messages and io.ErrUnexpectedEOF when it ends inside one. After any other error of the reader, such as a
 // timeout, nothing is lost and Next may be called again. An error that wraps ErrProtocol is final.
 func (f *Framer) Next() (typ byte, body []byte, err error) {
+	typ, body, _, err = f.Head(0, 0, math.MaxInt)
+	return typ, body, err
+}
+
+// Head is Next for one who can do with the rest of a long message without having it in the buffer: of a body of at least
+// long bytes, when the message is of the type given, it returns the first bytes, at least n, and leaves left of them in the
+// connection. These the caller takes from there, telling Took, or gets from Rest; what nobody has taken the next call skips.
+func (f *Framer) Head(of byte, n, long int) (typ byte, body []byte, left int, err error) {
 	if f.err != nil {
-		return 0, nil, f.err
+		return 0, nil, 0, f.err
+	}
+	if err := f.skip(); err != nil {
+		return 0, nil, 0, err
 	}
 	if err := f.fill(frameHeaderLen); err != nil {
-		return 0, nil, err
+		return 0, nil, 0, err
 	}
-	n, err := f.bodyLen()
+	length, err := f.bodyLen()
 	if err != nil {
 		f.err = err
-		return 0, nil, err
+		return 0, nil, 0, err
 	}
-	if err := f.fill(frameHeaderLen + n); err != nil {
-		return 0, nil, err
-	}
-	start := f.next + frameHeaderLen
 	typ = f.buf[f.next]
-	f.next = start + n
-	return typ, f.buf[start:f.next:f.next], nil
+	if typ != of || length < long {
+		n = length
+	}
+	if err := f.fill(frameHeaderLen + min(n, length)); err != nil {
+		return 0, nil, 0, err
+	}
+	f.body = f.next + frameHeaderLen
+	f.next = min(f.body+length, f.end)
+	f.left = f.body + length - f.next
+	if f.sip = 0; f.left > 0 {
+		f.sip = frameHeaderLen + n
+	}
+	return typ, f.buf[f.body:f.next:f.next], f.left, nil
+}
+
+// Took says that n bytes of what Head has left were read from the connection.
+func (f *Framer) Took(n int) { f.left -= n }
+
+// Rest reads what Head has left, of which nothing was taken, and returns the whole body. After a timeout it may be called
+// again.
+func (f *Framer) Rest() ([]byte, error) {
+	length := f.next - f.body + f.left
+	f.next, f.sip = f.body, 0
+	err := f.fill(length)
+	f.body = f.next
+	f.next = min(f.body+length, f.end)
+	f.left = f.body + length - f.next
+	if err != nil {
+		return nil, err
+	}
+	return f.buf[f.body:f.next:f.next], nil
+}
+
+// skip drops what Head has left.
+func (f *Framer) skip() error {
+	for f.left > 0 {
+		f.next, f.end = 0, 0
+		switch err := f.fill(1); {
+		case err == io.EOF:
+			return io.ErrUnexpectedEOF
+		case err != nil:
+			return err
+		}
+		f.next = min(f.left, f.end)
+		f.left -= f.next
+	}
+	return nil
 }
 
 // Startup returns the first packet of a client, which has no type: a code and, behind it, parameters. It is for a server,
@@ -100,7 +156,7 @@ func (f *Framer) Buffered() bool {
 	if f.err != nil {
 		return true
 	}
-	if f.end-f.next < frameHeaderLen {
+	if f.left > 0 || f.end-f.next < frameHeaderLen {
 		return false
 	}
 	n, err := f.bodyLen()
@@ -127,8 +183,12 @@ func (f *Framer) fill(n int) error {
 	}
 	f.makeRoom(n)
 	for empty := 0; f.end-f.next < n; {
-		m, err := f.r.Read(f.buf[f.end:])
-		if m < 0 || m > len(f.buf)-f.end {
+		room := f.buf[f.end:]
+		if f.sip > 0 {
+			room = room[:min(max(n, f.sip)-(f.end-f.next), len(room))]
+		}
+		m, err := f.r.Read(room)
+		if m < 0 || m > len(room) {
 			return fmt.Errorf("%w: reader returned an invalid count", ErrProtocol)
 		}
 		f.end += m

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
+	"math/rand/v2"
 	"net"
 	"os"
 	"testing"
@@ -147,6 +149,105 @@ func TestFramerGoesOnAfterTimeout(t *testing.T) {
 	require.Equal(t, 68, timeouts)
 }
 
+// TestFramerHead: bodies of which the beginning is handed out, and the rest skipped, read later, or taken from the connection
+// by somebody else, in any order and over readers of every kind, are those that Next gives.
+func TestFramerHead(t *testing.T) {
+	t.Parallel()
+	const long = 1000
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		var bodies [][]byte
+		var stream []byte
+		for range 60 {
+			body := pattern([]int{rng.IntN(60), rng.IntN(2 * long), long, rng.IntN(20_000)}[rng.IntN(4)])
+			bodies = append(bodies, body)
+			stream = append(stream, frame("dx"[rng.IntN(2)], body)...)
+		}
+		conn := &moodyReader{rng: rng, data: stream}
+		f := NewFramer(conn, 1<<20)
+		again := func(read func() error) {
+			err := read()
+			for ; errors.Is(err, os.ErrDeadlineExceeded); err = read() {
+			}
+			require.NoError(t, err)
+		}
+		cut := 0
+		for i, want := range bodies {
+			var typ byte
+			var body []byte
+			var left int
+			n := rng.IntN(long)
+			again(func() (err error) {
+				typ, body, left, err = f.Head('d', n, long)
+				return err
+			})
+			require.Equal(t, len(want), len(body)+left, "seed %d, message %d", seed, i)
+			require.True(t, bytes.Equal(want[:len(body)], body), "seed %d, message %d", seed, i)
+			if left == 0 {
+				continue
+			}
+			require.Equal(t, byte('d'), typ)
+			require.GreaterOrEqual(t, len(want), long)
+			require.GreaterOrEqual(t, len(body), n)
+			require.False(t, f.Buffered())
+			cut++
+			switch rng.IntN(3) {
+			case 0:
+				again(func() (err error) {
+					body, err = f.Rest()
+					return err
+				})
+				require.True(t, bytes.Equal(want, body), "seed %d, message %d", seed, i)
+			case 1:
+				took := rng.IntN(left + 1)
+				require.True(t, bytes.Equal(want[len(body):len(body)+took], conn.data[:took]), "seed %d, message %d", seed, i)
+				conn.data = conn.data[took:]
+				f.Took(took)
+			}
+		}
+		require.Positive(t, cut)
+	}
+}
+
+// moodyReader reads as much as it likes, and times out now and then.
+type moodyReader struct {
+	rng  *rand.Rand
+	data []byte
+}
+
+func (r *moodyReader) Read(p []byte) (int, error) {
+	switch {
+	case r.rng.IntN(4) == 0:
+		return 0, os.ErrDeadlineExceeded
+	case len(r.data) == 0:
+		return 0, io.EOF
+	}
+	n := copy(p[:1+r.rng.IntN(min(len(p), 3000))], r.data)
+	r.data = r.data[n:]
+	return n, nil
+}
+
+// TestFramerHeadCut: the connection ends within a body of which the beginning was handed out.
+func TestFramerHeadCut(t *testing.T) {
+	t.Parallel()
+	stream := frame('d', pattern(100))
+	for n := 5 + 10; n < len(stream); n++ {
+		for _, rest := range []bool{false, true} {
+			f := NewFramer(iotest.OneByteReader(bytes.NewReader(stream[:n])), 100)
+			_, body, left, err := f.Head('d', 10, 20)
+			require.NoError(t, err)
+			require.Len(t, body, 10)
+			require.Equal(t, 90, left)
+			if rest {
+				_, err = f.Rest()
+			} else {
+				_, _, err = f.Next()
+			}
+			require.Equal(t, io.ErrUnexpectedEOF, err, "%d bytes", n)
+		}
+	}
+}
+
 func TestFramerBuffered(t *testing.T) {
 	t.Parallel()
 	stream := append(frame('x', pattern(10)), frame('y', pattern(10))...)
@@ -256,16 +357,28 @@ func FuzzFramer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte, limit uint16, step byte) {
 		whole := NewFramer(bytes.NewReader(stream), int(limit))
 		pieces := NewFramer(&pieceReader{stream, int(step) + 1}, int(limit))
+		heads := NewFramer(&pieceReader{stream, int(step) + 1}, int(limit))
 		read := 0
 		for {
 			typ, body, err := whole.Next()
 			typ2, body2, err2 := pieces.Next()
 			require.Equal(t, err, err2)
 			if err != nil {
+				_, _, _, err3 := heads.Head('d', 0, math.MaxInt)
+				require.Equal(t, err, err3)
 				break
 			}
 			require.Equal(t, typ, typ2)
 			require.Equal(t, body, body2)
+			typ3, body3, left, err := heads.Head('d', int(step), 2*int(step))
+			require.NoError(t, err)
+			require.Equal(t, typ, typ3)
+			require.Equal(t, len(body), len(body3)+left)
+			if read%2 == 0 && left > 0 {
+				body3, err = heads.Rest()
+				require.NoError(t, err)
+			}
+			require.Equal(t, body[:len(body3)], body3)
 			require.LessOrEqual(t, len(body), int(limit))
 			want := frame(typ, body)
 			require.Equal(t, stream[read:read+len(want)], want)

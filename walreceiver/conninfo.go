@@ -113,7 +113,7 @@ func applyLibpqOptions(cfg *pgconn.Config) error {
 		if err != nil {
 			return nil, err
 		}
-		return direct(conn)
+		return unpolled(conn)
 	}
 	for _, name := range ignoredOptions {
 		delete(params, name)

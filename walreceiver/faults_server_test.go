@@ -71,14 +71,20 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
-// TestNetwork cuts, stalls and slows the connection down.
+// TestNetwork cuts, stalls and slows the connection down: of a receiver that verifies, and of one whose log goes into its
+// files without a copy in memory.
 func TestNetwork(t *testing.T) {
+	t.Run("verified", func(t *testing.T) { testNetwork(t, &walreceiver.VerifyConfig{}) })
+	t.Run("direct", func(t *testing.T) { testNetwork(t, nil) })
+}
+
+func testNetwork(t *testing.T, verify *walreceiver.VerifyConfig) {
 	t.Parallel()
 	s := pgserver.Start(t, small(0, nil))
 	proxy := proxyTo(t, s)
 	dir, path := archive(t)
-	r := receive(t, walreceiver.Config{
-		ConnString: through(proxy), Sink: dir, ReceiveTimeout: 600 * time.Millisecond, Slot: "s",
+	r := receiveAs(t, walreceiver.Config{
+		Verify: verify, ConnString: through(proxy), Sink: dir, ReceiveTimeout: 600 * time.Millisecond, Slot: "s",
 		CreateSlot: walreceiver.SlotPermanent,
 	})
 	r.until("streaming", streaming)
@@ -332,9 +338,14 @@ func TestStopAt(t *testing.T) {
 	s.SQL(t, "SELECT pg_switch_wal()")
 	fill(t, s, 1)
 	start := walreceiver.Position{Timeline: 1, LSN: begin}
-	for _, stop := range []xlog.LSN{begin.Add(100), mib.RoundDown(begin).Add(1 << 20), mib.RoundDown(begin).Add(1<<20 + 8192)} {
+	stops := []xlog.LSN{begin.Add(100), mib.RoundDown(begin).Add(1 << 20), mib.RoundDown(begin).Add(1<<20 + 8192)}
+	for i, stop := range append(stops, stops...) {
 		dir, path := archive(t)
-		r := receive(t, walreceiver.Config{ConnString: s.ConnString(), Sink: dir, Start: &start, StopAt: stop})
+		cfg := walreceiver.Config{ConnString: s.ConnString(), Sink: dir, Start: &start, StopAt: stop}
+		if i < len(stops) {
+			cfg.Verify = &walreceiver.VerifyConfig{}
+		}
+		r := receiveAs(t, cfg)
 		r.wait()
 		require.NoError(t, r.err)
 		st := r.Status()

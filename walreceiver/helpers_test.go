@@ -60,16 +60,22 @@ type running struct {
 	times  []time.Time
 }
 
-// receive runs a Receiver until the test's end or stop.
+// receive runs a Receiver, which verifies, until the test's end or stop.
 func receive(t testing.TB, cfg walreceiver.Config) *running {
+	t.Helper()
+	if cfg.Verify == nil {
+		cfg.Verify = &walreceiver.VerifyConfig{}
+	}
+	return receiveAs(t, cfg)
+}
+
+// receiveAs runs a Receiver that verifies only if cfg says so.
+func receiveAs(t testing.TB, cfg walreceiver.Config) *running {
 	t.Helper()
 	r := &running{t: t, done: make(chan struct{})}
 	cfg.OnEvent = r.record
 	if cfg.Backoff.Max == 0 {
 		cfg.Backoff = walreceiver.Backoff{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond}
-	}
-	if cfg.Verify == nil {
-		cfg.Verify = &walreceiver.VerifyConfig{}
 	}
 	receiver, err := walreceiver.New(cfg)
 	require.NoError(t, err)

@@ -26,7 +26,8 @@ type socket struct {
 	local, remote net.Addr
 	closed        atomic.Bool
 	in, out       half
-	trickle       bool // the last read brought little; belongs to the reading call
+	trickle       bool    // the last read brought little; belongs to the reading call
+	pipe          *[2]int // of splice: its ends to read and to write; belongs to the reading call
 }
 
 // half is one direction of a socket.
@@ -46,8 +47,8 @@ var socketEpoch = time.Now()
 // call and looks every 20 µs (retake in runtime/proc.go).
 const yieldEvery = 8 * time.Millisecond
 
-// direct takes a connection out of the runtime's poller. What is no socket of the kernel stays as it is.
-func direct(conn net.Conn) (net.Conn, error) {
+// unpolled takes a connection out of the runtime's poller. What is no socket of the kernel stays as it is.
+func unpolled(conn net.Conn) (net.Conn, error) {
 	sys, ok := conn.(syscall.Conn)
 	if !ok {
 		return conn, nil
@@ -231,6 +232,7 @@ func (s *socket) Close() error {
 	defer s.out.call.Unlock()
 	s.in.close()
 	s.out.close()
+	s.dropPipe()
 	return os.NewSyscallError("close", unix.Close(s.fd))
 }
 

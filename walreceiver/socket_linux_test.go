@@ -27,10 +27,10 @@ func socketPair(network, addr string) (a, b net.Conn, err error) {
 	if b, err = l.Accept(); err != nil {
 		return nil, nil, err
 	}
-	if a, err = direct(a); err != nil {
+	if a, err = unpolled(a); err != nil {
 		return nil, nil, err
 	}
-	b, err = direct(b)
+	b, err = unpolled(b)
 	return a, b, err
 }
 

@@ -23,6 +23,7 @@ type stream struct {
 	client  *protocol.Client
 	replier *replier
 	ended   chan error // why reading ended
+	direct  *direct    // nil where all log passes through our memory
 	asked   int64      // conn.wire.received when the server was last asked for a reply, -1 when it was not
 
 	xlogData  protocol.XLogData // the message at hand
@@ -47,6 +48,7 @@ func (r *Receiver) stream(ctx context.Context, conn *Conn, serverEnd xlog.LSN) (
 		client: conn.client, track: r.track, interval: interval,
 		applied: r.cfg.Applied, feedback: r.cfg.Feedback, failed: r.wake, feeding: true,
 	}
+	s.direct = newDirect(s)
 	conn.SetTimeouts(r.cfg.ReceiveTimeout/2, r.cfg.ReceiveTimeout)
 	return s.run(ctx)
 }
@@ -126,13 +128,10 @@ func (s *stream) receive(ctx context.Context) error {
 // read takes messages until the stream ends: io.EOF is the end of the timeline, errStop our wish.
 func (rd *reader) read(ctx context.Context) error {
 	for {
-		if ctx.Err() != nil || rd.r.stopReached(rd.r.pos.LSN) {
-			return errStop
-		}
-		if err := rd.failure(); err != nil {
+		if err := rd.goOn(ctx); err != nil {
 			return err
 		}
-		payload, err := rd.client.NextCopy()
+		payload, left, err := rd.nextCopy()
 		if isTimeout(err) {
 			if err := rd.silence(); err != nil {
 				return err
@@ -142,7 +141,31 @@ func (rd *reader) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := rd.message(payload); err != nil {
+		if err := rd.message(ctx, payload, left); err != nil {
+			return err
+		}
+	}
+}
+
+// goOn is nil while there is no reason to stop reading.
+func (s *stream) goOn(ctx context.Context) error {
+	if ctx.Err() != nil || s.r.stopReached(s.r.pos.LSN) {
+		return errStop
+	}
+	return s.failure()
+}
+
+// insist calls a function that reads within a message, and after each timeout again.
+func (s *stream) insist(ctx context.Context, read func() error) error {
+	for {
+		err := read()
+		if !isTimeout(err) {
+			return err
+		}
+		if err := s.silence(); err != nil {
+			return err
+		}
+		if err := s.goOn(ctx); err != nil {
 			return err
 		}
 	}
@@ -174,7 +197,8 @@ func (s *stream) silence() error {
 	return nil
 }
 
-func (rd *reader) message(payload []byte) error {
+// message takes a message, of which left bytes were not read.
+func (rd *reader) message(ctx context.Context, payload []byte, left int) error {
 	if len(payload) == 0 {
 		return fmt.Errorf("%w: empty CopyData", protocol.ErrProtocol)
 	}
@@ -184,7 +208,7 @@ func (rd *reader) message(payload []byte) error {
 		if err := rd.xlogData.Decode(payload); err != nil {
 			return err
 		}
-		return rd.data(&rd.xlogData, now)
+		return rd.data(ctx, &rd.xlogData, left, now)
 	case protocol.TagKeepalive:
 		if err := rd.keepalive.Decode(payload); err != nil {
 			return err
@@ -218,15 +242,14 @@ func (r *Receiver) noteCaughtUp(end xlog.LSN) {
 	}
 }
 
-// data checks a piece of the log and writes it.
-func (rd *reader) data(m *protocol.XLogData, now time.Time) error {
+// data checks a piece of the log and writes it. left bytes of it were not read.
+func (rd *reader) data(ctx context.Context, m *protocol.XLogData, left int, now time.Time) error {
 	r := rd.r
 	if m.Start != r.pos.LSN {
 		return fmt.Errorf("%w: log at %s, expected at %s", protocol.ErrProtocol, m.Start, r.pos.LSN)
 	}
 	end := r.track.heard(m.End, m.SendTime, now)
-	data := r.cutAtStop(m.Data)
-	if err := r.write(m.Start, data); err != nil {
+	if err := rd.store(ctx, m, left); err != nil {
 		return err
 	}
 	r.noteProgress()
@@ -236,6 +259,26 @@ func (rd *reader) data(m *protocol.XLogData, now time.Time) error {
 	}
 	r.noteCaughtUp(end)
 	return rd.flush(!rd.client.CopyBuffered(), end.Sub(r.pos.LSN), finished)
+}
+
+// store writes the log of a message, of which left bytes were not read.
+func (s *stream) store(ctx context.Context, m *protocol.XLogData, left int) error {
+	if left > 0 {
+		if done, err := s.direct.put(ctx, m, left); done || err != nil {
+			return err
+		}
+		err := s.insist(ctx, func() error {
+			payload, err := s.client.CopyRest()
+			if err != nil {
+				return err
+			}
+			return m.Decode(payload)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.r.write(m.Start, s.r.cutAtStop(m.Data))
 }
 
 // flush sees to it that what was written becomes durable and that the server hears of it.
@@ -257,9 +300,14 @@ func (r *Receiver) write(lsn xlog.LSN, p []byte) error {
 	if err := r.cfg.Sink.Write(lsn, p); err != nil {
 		return sinkError("write", lsn, err)
 	}
-	r.pos.LSN = lsn.Add(len(p))
-	r.track.wrote(r.pos.LSN, len(p))
+	r.wrote(lsn.Add(len(p)), len(p))
 	return nil
+}
+
+// wrote moves our position, by n bytes.
+func (r *Receiver) wrote(end xlog.LSN, n int) {
+	r.pos.LSN = end
+	r.track.wrote(end, n)
 }
 
 // cutAtStop drops what comes after the end of a segment that lies beyond StopAt, as pg_receivewal does.

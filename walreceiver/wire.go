@@ -31,6 +31,17 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// splice moves up to n bytes to a file, as splice of the connection does.
+func (w *wire) splice(file *os.File, offset int64, n int) (int, error) {
+	_ = w.Conn.SetReadDeadline(after(&w.readTimeout))
+	if w.readsOff.Load() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	moved, err := splice(w.Conn, file, offset, n)
+	w.received += int64(moved)
+	return moved, err
+}
+
 func (w *wire) Write(p []byte) (int, error) {
 	_ = w.Conn.SetWriteDeadline(after(&w.writeTimeout))
 	if w.writesOff.Load() {

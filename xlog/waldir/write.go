@@ -4,8 +4,10 @@ package waldir
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/walmirror/walmirror/xlog"
+	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
 // Begin says that the next Write starts at lsn on timeline tli: the start of a segment, or exactly where writing
@@ -104,23 +106,58 @@ func (d *Dir) checkWrite(lsn xlog.LSN) error {
 	return nil
 }
 
+// WriteFile is Write of n bytes within one segment that fill writes to the segment's file itself, at offset and no others.
+// done tells whether it did so; without an error it is false where a file is not the operating system's, and nothing was
+// written. After an error of fill the same position may be written again.
+func (d *Dir) WriteFile(lsn xlog.LSN, n int, fill func(f *os.File, offset int64) error) (done bool, err error) {
+	if err := d.checkWrite(lsn); err != nil {
+		return false, err
+	}
+	offset := d.size.Offset(lsn)
+	if n <= 0 || n > int(uint32(d.size)-offset) {
+		return false, fmt.Errorf("%w: %d bytes at %s are not within a segment", ErrPosition, n, lsn)
+	}
+	if d.cur == nil {
+		if err := d.openSegment(d.tli, lsn); err != nil {
+			return false, err
+		}
+	}
+	f, ok := vfs.OSFile(d.cur.file)
+	if !ok {
+		return false, nil
+	}
+	if err := fill(f, int64(offset)); err != nil {
+		return false, fmt.Errorf("could not write to segment %s at offset %d: %w", d.cur.name, offset, err)
+	}
+	return true, d.wrote(d.cur, lsn, n)
+}
+
 // writeChunk writes the part of p that belongs to the current segment, and leaves the segment when it is full.
 func (d *Dir) writeChunk(lsn xlog.LSN, p []byte) (int, error) {
 	seg, offset := d.cur, d.size.Offset(lsn)
 	p = p[:min(len(p), int(uint32(d.size)-offset))]
 	n, err := seg.file.WriteAt(p, int64(offset))
-	full := d.advance(seg, lsn.Add(n), err == nil)
 	if err != nil {
+		d.advance(seg, lsn.Add(n), false)
 		return n, fmt.Errorf("could not write to segment %s at offset %d: %w", seg.name, int(offset)+n, err)
 	}
-	if !full {
-		d.writeZeros(seg, lsn.Add(n), n)
-		if half := uint32(d.size / 2); offset < half && offset+uint32(n) >= half {
-			d.prep.ask(d.size.Name(seg.tli, seg.number+1))
-		}
-		return n, nil
+	return n, d.wrote(seg, lsn, n)
+}
+
+// prepareAt is the part of a segment, one of so many, behind which the file of the next one is prepared.
+const prepareAt = 8
+
+// wrote follows n bytes that were written to a segment at lsn.
+func (d *Dir) wrote(seg *segment, lsn xlog.LSN, n int) error {
+	end := lsn.Add(n)
+	if d.advance(seg, end, true) {
+		return d.nextSegment(end)
 	}
-	return n, d.nextSegment(lsn.Add(n))
+	d.writeZeros(seg, end, n)
+	if at := uint32(d.size / prepareAt); d.size.Offset(lsn) < at && d.size.Offset(end) >= at {
+		d.prep.ask(d.size.Name(seg.tli, seg.number+1))
+	}
+	return nil
 }
 
 // advance takes note that everything up to end was written, and whether the segment is full now. Behind a full one of a

@@ -445,3 +445,53 @@ func readSomewhere(d *Dir, rng *rand.Rand) error {
 	}
 	return nil
 }
+
+// TestWriteFile: what another has written to the segment's file counts once it is complete, and not before.
+func TestWriteFile(t *testing.T) {
+	t.Parallel()
+	layouts(t, func(t *testing.T, partial bool) {
+		d := openTest(t, Config{Path: t.TempDir(), Partial: partial})
+		require.NoError(t, d.Begin(1, testStart))
+		write := func(lsn xlog.LSN, n int) {
+			done, err := d.WriteFile(lsn, n, func(f *os.File, offset int64) error {
+				_, err := f.WriteAt(testWAL(1, lsn, n), offset)
+				return err
+			})
+			require.NoError(t, err)
+			require.True(t, done)
+		}
+		write(testStart, 1000)
+		_, err := d.WriteFile(testStart.Add(1000), 5000, func(f *os.File, offset int64) error {
+			require.EqualValues(t, 1000, offset)
+			_, err := f.WriteAt(make([]byte, 100), offset)
+			return errors.Join(err, io.ErrUnexpectedEOF)
+		})
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		end, err := d.Sync()
+		require.NoError(t, err)
+		require.Equal(t, testStart.Add(1000), end)
+		none := func(*os.File, int64) error { panic("fill") }
+		for _, n := range []int{0, -1, int(testSize) - 999} {
+			_, err = d.WriteFile(testStart.Add(1000), n, none)
+			require.ErrorIs(t, err, ErrPosition)
+		}
+		_, err = d.WriteFile(testStart.Add(999), 1, none)
+		require.ErrorIs(t, err, ErrPosition)
+
+		write(testStart.Add(1000), int(testSize)-1000)
+		require.NoError(t, d.Write(testStart.Add(int(testSize)), testWAL(1, testStart.Add(int(testSize)), 100)))
+		end = testStart.Add(int(testSize) + 100)
+		synced, err := d.Sync()
+		require.NoError(t, err)
+		require.Equal(t, end, synced)
+		got := make([]byte, end.Sub(testStart))
+		_, err = d.ReadAt(1, got, testStart)
+		require.NoError(t, err)
+		require.Equal(t, testWAL(1, testStart, len(got)), got)
+	})
+	d := openTest(t, Config{Path: t.TempDir(), FS: writeCounter{vfs.OS, new(atomic.Int32)}, Partial: true})
+	require.NoError(t, d.Begin(1, testStart))
+	done, err := d.WriteFile(testStart, 10, func(*os.File, int64) error { panic("no file of the operating system") })
+	require.NoError(t, err)
+	require.False(t, done)
+}
