@@ -39,8 +39,10 @@ func syncCommit(ctx context.Context, b *bench) (report, error) {
 	latency := figure{What: "mean time of a commit", Unit: "ms"}
 	for run := range b.runs {
 		var pair [2]float64
-		for i, program := range []string{s.Tool("pg_receivewal"), b.program("receivewal")} {
-			if pair[i], err = commitOnce(ctx, b, s, program, script, fmt.Sprintf("run%d_%d", run, i)); err != nil {
+		programs := []string{s.Tool("pg_receivewal"), b.program("receivewal")}
+		for k := range programs {
+			i := (run + k) % 2 // they take turns in being first
+			if pair[i], err = commitOnce(ctx, b, s, programs[i], script, fmt.Sprintf("run%d_%d", run, i)); err != nil {
 				return report{}, err
 			}
 		}

@@ -12,7 +12,9 @@ const (
 	zerosAhead  = 128 << 10
 )
 
-var zeros [zerosAhead]byte
+// zeros are written in pieces as small as PostgreSQL's, for the page cache keeps together what was written together, and of
+// much the kernel looks at all when a little of it was changed.
+var zeros [8 << 10]byte
 
 // writeZeros writes zeros behind a little piece that ends at end, when nothing was written there. A failure is no error:
 // zeros are what the file has.
@@ -22,7 +24,12 @@ func (d *Dir) writeZeros(seg *segment, end xlog.LSN, piece int) {
 	}
 	from := d.size.Offset(end)
 	to := min((from/zerosAhead+1)*zerosAhead, uint32(d.size))
-	if _, err := seg.file.WriteAt(zeros[:to-from], int64(from)); err == nil {
-		seg.zeros = end.Add(int(to - from))
+	seg.zeros = end.Add(int(to - from))
+	for from < to {
+		next := (from/uint32(len(zeros)) + 1) * uint32(len(zeros))
+		if _, err := seg.file.WriteAt(zeros[:next-from], int64(from)); err != nil {
+			return
+		}
+		from = next
 	}
 }

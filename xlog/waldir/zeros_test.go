@@ -68,7 +68,7 @@ func TestZerosAhead(t *testing.T) {
 			}
 			want := pieces
 			if test.zeros {
-				want += total/zerosAhead + 1
+				want += (total/zerosAhead + 1) * zerosAhead / len(zeros)
 			}
 			require.EqualValues(t, want, writes.Load())
 			// A large piece and little ones behind it, over what is zeros now.
