@@ -5,6 +5,7 @@ package pgdata
 import (
 	"errors"
 	"math/bits"
+	"sync"
 
 	"github.com/walmirror/walmirror/xlog"
 	"github.com/walmirror/walmirror/xlog/bufpage"
@@ -51,7 +52,14 @@ type frames struct {
 	table   []*Buffer
 	shift   uint // from a hash to an index of table
 	hand    int  // of the clock
+
+	fresh     int            // of buffers, the first that was never used
+	populated int            // bytes of memory that the kernel has given, or is asked for
+	asking    sync.WaitGroup // it is being asked
 }
+
+// populateAhead is for how many bytes the kernel is asked at once, by another goroutine, before they are needed.
+const populateAhead = 16 << 20
 
 // minFrames is the least number of pages: more than any record refers to.
 const minFrames = 256
@@ -73,9 +81,20 @@ func (c *frames) init(budget int64, blockSize int) error {
 }
 
 func (c *frames) close() error {
+	c.asking.Wait()
 	memory := c.memory
 	*c = frames{}
 	return unmapMemory(memory)
+}
+
+// populate sees to it that there is memory for the buffers that come into use next, when so many bytes are in use.
+func (c *frames) populate(used int) {
+	if c.populated == len(c.memory) || c.populated-used >= populateAhead/2 {
+		return
+	}
+	part := c.memory[c.populated:min(c.populated+populateAhead, len(c.memory))]
+	c.populated += len(part)
+	c.asking.Go(func() { populate(part) })
 }
 
 // slot is where the list of pages begins in which a page is.
@@ -97,6 +116,10 @@ func (c *frames) lookup(f *fork, block uint32) *Buffer {
 // occupy makes the first free buffer hold a block.
 func (c *frames) occupy(b *Buffer, f *fork, block uint32) {
 	c.free = b.chain
+	if c.fresh < len(c.buffers) && b == &c.buffers[c.fresh] {
+		c.fresh++
+		c.populate(c.fresh * len(b.Page))
+	}
 	b.Rel, b.Fork, b.Block, b.fork = f.rel.loc, f.number, block, f
 	slot := c.slot(b.Rel, b.Fork, block)
 	b.chain, *slot = *slot, b
