@@ -14,6 +14,11 @@ import (
 // muchLog is the least number of bytes of a message for which it is worth it that they do not pass through our memory.
 const muchLog = 64 << 10
 
+// errFile says that a file could not be written, and not that the connection failed.
+type errFile struct{ error }
+
+func (e errFile) Unwrap() error { return e.error }
+
 // direct brings the log of long messages from the connection to the sink's file without a copy in our memory. That is for
 // log that nobody wants to look at: without a verifier, over a connection without TLS, when the sink is a *waldir.Dir, and
 // not one that does more with what is written.

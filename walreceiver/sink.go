@@ -4,9 +4,9 @@ package walreceiver
 
 import "github.com/walmirror/walmirror/xlog"
 
-// Sink is where the received log goes. *waldir.Dir is one; an embedder may stream to a storage of its own under the
-// same promise: what Sync returned is told to the primary as flushed, a commit that waits for a synchronous standby
-// goes on, and the primary may remove that log.
+// Sink is where the received log goes. *waldir.Dir is one (which may get long pieces by WriteFile instead of Write); an
+// embedder may stream to a storage of its own under the same promise: what Sync returned is told to the primary as
+// flushed, a commit that waits for a synchronous standby goes on, and the primary may remove that log.
 //
 // Methods are called by several goroutines. Sync may run at the same time as Write and the history methods, but never at
 // the same time as Begin or another Sync; the others run one at a time. Any error ends Run.

@@ -13,9 +13,6 @@ import (
 // unpolled takes a connection out of the runtime's poller where that is worth it, which is shown for Linux only.
 func unpolled(conn net.Conn) (net.Conn, error) { return conn, nil }
 
-// errFile says that a file could not be written, and not that the connection failed.
-type errFile struct{ error }
-
 func canSplice(net.Conn) bool { return false }
 
 func splice(net.Conn, *os.File, int64, int) (int, error) { return 0, errors.ErrUnsupported }

@@ -14,11 +14,6 @@ import (
 // pipeSize is how much splice moves at once; the kernel's limit without privileges (fs.pipe-max-size).
 const pipeSize = 1 << 20
 
-// errFile says that a file could not be written, and not that the connection failed.
-type errFile struct{ error }
-
-func (e errFile) Unwrap() error { return e.error }
-
 // canSplice tells whether splice works for a connection.
 func canSplice(conn net.Conn) bool {
 	_, ok := conn.(*socket)

@@ -22,9 +22,8 @@ type wire struct {
 }
 
 func (w *wire) Read(p []byte) (int, error) {
-	_ = w.Conn.SetReadDeadline(after(&w.readTimeout))
-	if w.readsOff.Load() {
-		return 0, os.ErrDeadlineExceeded
+	if err := w.mayRead(); err != nil {
+		return 0, err
 	}
 	n, err := w.Conn.Read(p)
 	w.received += int64(n)
@@ -33,13 +32,21 @@ func (w *wire) Read(p []byte) (int, error) {
 
 // splice moves up to n bytes to a file, as splice of the connection does.
 func (w *wire) splice(file *os.File, offset int64, n int) (int, error) {
-	_ = w.Conn.SetReadDeadline(after(&w.readTimeout))
-	if w.readsOff.Load() {
-		return 0, os.ErrDeadlineExceeded
+	if err := w.mayRead(); err != nil {
+		return 0, err
 	}
 	moved, err := splice(w.Conn, file, offset, n)
 	w.received += int64(moved)
 	return moved, err
+}
+
+// mayRead begins a read's time, unless reads are interrupted.
+func (w *wire) mayRead() error {
+	_ = w.Conn.SetReadDeadline(after(&w.readTimeout))
+	if w.readsOff.Load() {
+		return os.ErrDeadlineExceeded
+	}
+	return nil
 }
 
 func (w *wire) Write(p []byte) (int, error) {

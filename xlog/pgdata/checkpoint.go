@@ -258,20 +258,9 @@ func (r *relation) cutAt() (record uint64) {
 
 // settleRelation is writeRelation, but for the pages. With pages in the cache the relation stays one that may be changed.
 func (s *Store) settleRelation(r *relation) error {
-	exists := false
-	for i := range r.forks {
-		f := &r.forks[i]
-		if !f.known {
-			continue
-		}
-		err := s.shape(f)
-		if err == nil && f.exists {
-			err = s.lengthen(f)
-		}
-		if err != nil {
-			return fmt.Errorf("%s, %s: %w", r.loc, f.number, err)
-		}
-		exists = exists || f.exists
+	exists, err := s.settleForks(r, func(*fork) error { return nil })
+	if err != nil {
+		return err
 	}
 	if !r.cached() {
 		s.unnoteChange(r)
@@ -297,10 +286,12 @@ func (c *checkpoint) sync() error {
 	}
 	slices.SortFunc(keys, compareFiles)
 	for _, key := range keys {
-		if err := files.syncPath(key.path()); err != nil {
-			if err := c.mayMiss(key, err); err != nil {
-				return err
-			}
+		err := unlessRemoved(c.between, files.syncPath(key.path()), func() bool {
+			_, there := files.syncing[key]
+			return !there
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if err := files.syncNames(u); err != nil {
@@ -312,16 +303,16 @@ func (c *checkpoint) sync() error {
 	})
 }
 
-// mayMiss looks at the error of a sync: the file may have been removed in the meantime.
-func (c *checkpoint) mayMiss(key fileKey, err error) error {
+// unlessRemoved is the error of syncing a file, but for one that was removed in the meantime.
+func unlessRemoved(between Between, err error, removed func() bool) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return c.between(func() error {
-		if _, there := c.s.files.syncing[key]; there {
-			return err
+	return between(func() error {
+		if removed() {
+			return nil
 		}
-		return nil
+		return err
 	})
 }
 

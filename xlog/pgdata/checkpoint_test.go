@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -254,6 +256,70 @@ func redoBeside(t *testing.T, disk *faultfs.FS, log []logged, from int) (is redo
 		return is, failed
 	}
 	return is, s.Flush()
+}
+
+// heldFS lets no write begin while it holds writes; held hears of each that waits.
+type heldFS struct {
+	*faultfs.FS
+	hold atomic.Bool
+	held chan struct{}
+	let  chan struct{} // closed when they may go on
+}
+
+type heldFile struct {
+	vfs.File
+	fsys *heldFS
+}
+
+func (h *heldFS) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, error) {
+	f, err := h.FS.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return heldFile{f, h}, nil
+}
+
+func (f heldFile) WriteAt(p []byte, at int64) (int, error) {
+	if f.fsys.hold.Load() {
+		f.fsys.held <- struct{}{}
+		<-f.fsys.let
+	}
+	return f.File.WriteAt(p, at)
+}
+
+// TestCheckpointBeforeCopy: a copy of a database has what a checkpoint is writing to the database's files.
+func TestCheckpointBeforeCopy(t *testing.T) {
+	t.Parallel()
+	disk := &heldFS{FS: faultfs.New(), held: make(chan struct{}, 1), let: make(chan struct{})}
+	s := newStore(t, testDir(t, disk, "/d", true), StoreConfig{})
+	page(t, s, rel(10), 0, 1)
+	require.NoError(t, s.Flush())
+	page(t, s, rel(10), 0, 2)
+	s.Begin()
+	b, err := s.Read(rel(10), xlog.MainFork, 0)
+	require.NoError(t, err)
+	want := slices.Clone(b.Page)
+
+	var mu sync.Mutex
+	between := locked(&mu)
+	done := make(chan error, 2)
+	disk.hold.Store(true)
+	go func() { done <- s.Checkpoint(between) }()
+	<-disk.held
+	disk.hold.Store(false)
+	go func() { done <- between(func() error { return s.CopyDatabase(1663, 6, 1663, 5) }) }()
+	time.Sleep(20 * time.Millisecond) // for a copy that does not wait
+	close(disk.let)
+	require.NoError(t, <-done)
+	require.NoError(t, <-done)
+	copied := rel(10)
+	copied.Database = 6
+	s.Begin()
+	b, err = s.Read(copied, xlog.MainFork, 0)
+	require.NoError(t, err)
+	want.SetChecksum(0)
+	b.Page.SetChecksum(0)
+	require.Equal(t, want, b.Page)
 }
 
 // TestCheckpointFails: what cannot be written or synced beside redo is final.

@@ -61,16 +61,9 @@ func compareRelations(a, b xlog.RelFileLocator) int {
 
 // writeRelation brings the files of a relation up to date.
 func (s *Store) writeRelation(r *relation) error {
-	exists := false
-	for i := range r.forks {
-		f := &r.forks[i]
-		if !f.known {
-			continue
-		}
-		if err := s.writeFork(f); err != nil {
-			return fmt.Errorf("%s, %s: %w", r.loc, f.number, err)
-		}
-		exists = exists || f.exists
+	exists, err := s.settleForks(r, s.writeDirty)
+	if err != nil {
+		return err
 	}
 	s.unnoteChange(r)
 	if !exists {
@@ -79,10 +72,30 @@ func (s *Store) writeRelation(r *relation) error {
 	return nil
 }
 
-func (s *Store) writeFork(f *fork) error {
-	if err := s.shape(f); err != nil || !f.exists {
-		return err
+// settleForks gives the files of a relation the length that its forks have, and calls write for the pages of each; exists
+// tells whether the relation has a fork.
+func (s *Store) settleForks(r *relation, write func(*fork) error) (exists bool, err error) {
+	for i := range r.forks {
+		f := &r.forks[i]
+		if !f.known {
+			continue
+		}
+		err := s.shape(f)
+		if err == nil && f.exists {
+			exists = true
+			if err = write(f); err == nil {
+				err = s.lengthen(f)
+			}
+		}
+		if err != nil {
+			return false, fmt.Errorf("%s, %s: %w", r.loc, f.number, err)
+		}
 	}
+	return exists, nil
+}
+
+// writeDirty writes the pages of a fork that its files do not have.
+func (s *Store) writeDirty(f *fork) error {
 	s.batch = s.batch[:0]
 	for b := f.pages; b != nil; b = b.next {
 		if b.dirty {
@@ -90,10 +103,7 @@ func (s *Store) writeFork(f *fork) error {
 		}
 	}
 	slices.SortFunc(s.batch, func(a, b *Buffer) int { return cmp.Compare(a.Block, b.Block) })
-	if err := s.writePages(f, s.batch); err != nil {
-		return err
-	}
-	return s.lengthen(f)
+	return s.writePages(f, s.batch)
 }
 
 // lengthen makes the files as long as the fork, by zeros.

@@ -81,26 +81,15 @@ func (s *slru) checkpoint(between Between) error {
 		return err
 	}
 	for _, segment := range segments {
-		if err := s.syncSegment(segment); err != nil {
-			if err := s.mayMiss(between, segment, err); err != nil {
-				return err
-			}
+		err := unlessRemoved(between, s.syncSegment(segment), func() bool {
+			_, there := s.syncing[segment]
+			return !there
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return s.fsys.SyncDir(s.dir)
-}
-
-// mayMiss looks at the error of a sync: the segment may have been removed in the meantime.
-func (s *slru) mayMiss(between Between, segment int64, err error) error {
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return between(func() error {
-		if _, there := s.syncing[segment]; there {
-			return err
-		}
-		return nil
-	})
 }
 
 func (s *slru) writeDirty() error {

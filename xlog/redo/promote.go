@@ -70,7 +70,7 @@ var ErrNotPromotable = errors.New("recovery cannot be ended here")
 // prepareEnd looks whether recovery may end, and writes all that replay has changed, which is most of the work, while
 // nothing is decided.
 func (r *Redo) prepareEnd(check func() error) error {
-	r.alone()()
+	r.alone()() // the restartpoint is made that may be under way
 	switch {
 	case r.failed != nil:
 		return r.failed

@@ -77,11 +77,8 @@ func (r *Redo) makeRestartpoint() (again bool, err error) {
 func (r *Redo) aside(fn func() error) error {
 	r.between.Lock()
 	defer r.between.Unlock()
-	switch {
-	case r.between.closed:
-		return ErrClosed
-	case r.failed != nil:
-		return r.failed
+	if err := r.usable(); err != nil {
+		return err
 	}
 	return fn()
 }

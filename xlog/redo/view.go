@@ -55,15 +55,21 @@ func (r *Redo) View(ctx context.Context, fn func() error) error {
 		return err
 	}
 	defer r.between.Unlock()
-	switch {
-	case r.between.closed:
-		return ErrClosed
-	case r.failed != nil:
-		return r.failed
-	case !r.consistency.at.Valid():
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if !r.consistency.at.Valid() {
 		return ErrNotConsistent
 	}
 	return fn()
+}
+
+// usable is nil while pages are what the log makes of them. The caller holds between.
+func (r *Redo) usable() error {
+	if r.between.closed {
+		return ErrClosed
+	}
+	return r.failed
 }
 
 // Store is the pages, for one who looks at them in View.

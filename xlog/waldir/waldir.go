@@ -39,7 +39,7 @@
 // A segment goes through these steps, and a crash between any two of them loses nothing that Sync returned:
 //
 //	prepare   make the file ahead of need and reserve its length (own goroutine)
-//	write     pwrite the caller's bytes (goroutine of Write)
+//	write     pwrite the caller's bytes, or let the caller write them (goroutine of Write and WriteFile)
 //	sync      fsync the file (goroutine of Sync)
 //	finish    rename NAME.partial to NAME, or make NAME.done (goroutine of Sync)
 //	publish   rename the next NAME.ahead to NAME.partial (goroutine of Sync)
@@ -111,7 +111,7 @@ type Config struct {
 	ArchiveAlways bool
 }
 
-// Dir is an open WAL directory. Begin and Write belong to one goroutine; every other method may run at the same
+// Dir is an open WAL directory. Begin, Write and WriteFile belong to one goroutine; every other method may run at the same
 // time in another.
 type Dir struct {
 	cfg  Config
