@@ -16,9 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is a connection whose reads wait in the kernel, in poll(2), rather than in the runtime's poller. There each
-// message wakes one thread that hands the goroutine to another, and each deadline wakes one more, which takes a good part
-// of the time of an fsync: a commit that waits for us would wait for them. The price is a thread for a blocked call.
+// socket is a connection whose reads wait in the kernel rather than in the runtime's poller. There each message wakes one
+// thread that hands the goroutine to another, and each deadline wakes one more, which takes a good part of the time of an
+// fsync: a commit that waits for us would wait for them. The price is a thread for a blocked call.
+//
+// A call waits briefly in the system call that moves bytes, so that a message costs a single one where messages are
+// frequent. Behind that it waits in poll(2), from which it can be roused.
 //
 // Like every net.Conn it may be used by several goroutines.
 type socket struct {
@@ -26,7 +29,6 @@ type socket struct {
 	local, remote net.Addr
 	closed        atomic.Bool
 	in, out       half
-	trickle       bool    // the last read brought little; belongs to the reading call
 	pipe          *[2]int // of splice: its ends to read and to write; belongs to the reading call
 }
 
@@ -41,6 +43,9 @@ type half struct {
 }
 
 var socketEpoch = time.Now()
+
+// briefly is how long a call waits where it cannot be roused.
+const briefly = 10 * time.Millisecond
 
 // yieldEvery is how often a goroutine that waits in the kernel again and again lets the runtime schedule. One that never
 // does is taken, after 10 ms, for one that runs for ever: the runtime's monitor then takes its processor away in each system
@@ -79,6 +84,10 @@ func newSocket(sys syscall.Conn, local, remote net.Addr) (*socket, error) {
 	if dupErr != nil {
 		return nil, os.NewSyscallError("fcntl", dupErr)
 	}
+	if err := s.waitBriefly(); err != nil {
+		s.Close()
+		return nil, err
+	}
 	for _, h := range []*half{&s.in, &s.out} {
 		if h.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 			s.Close()
@@ -88,8 +97,16 @@ func newSocket(sys syscall.Conn, local, remote net.Addr) (*socket, error) {
 	return s, nil
 }
 
-// trickle is a count of bytes: a read of fewer has most likely emptied the socket, and the next one waits at once.
-const trickle = 4 << 10
+// waitBriefly lets reads and writes block for a while (SO_RCVTIMEO in socket(7)).
+func (s *socket) waitBriefly() error {
+	tv := unix.NsecToTimeval(int64(briefly))
+	for _, option := range []int{unix.SO_RCVTIMEO, unix.SO_SNDTIMEO} {
+		if err := unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, option, &tv); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
+	return os.NewSyscallError("setnonblock", unix.SetNonblock(s.fd, false))
+}
 
 // Read waits until there is something to read, the deadline has passed or the socket was closed.
 func (s *socket) Read(p []byte) (int, error) {
@@ -98,26 +115,27 @@ func (s *socket) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	for wait := s.trickle; ; {
+	for {
 		if err := s.ready(&s.in); err != nil {
 			return 0, s.fail("read", err)
 		}
-		if wait {
-			if err := s.wait(&s.in, unix.POLLIN); err != nil {
-				return 0, s.fail("read", err)
-			}
-		}
+		s.in.yield()
 		n, err := unix.Read(s.fd, p)
 		switch {
 		case n > 0:
-			s.trickle = n < trickle
 			return n, nil
 		case err == nil:
 			return 0, io.EOF
-		case err != unix.EAGAIN && err != unix.EINTR:
-			return 0, s.fail("read", os.NewSyscallError("read", err))
+		case err == unix.EAGAIN:
+			err = s.wait(&s.in, unix.POLLIN)
+		case err == unix.EINTR:
+			err = nil
+		default:
+			err = os.NewSyscallError("read", err)
 		}
-		wait = err == unix.EAGAIN
+		if err != nil {
+			return 0, s.fail("read", err)
+		}
 	}
 }
 
@@ -160,12 +178,17 @@ func (s *socket) ready(h *half) error {
 	return nil
 }
 
-// wait returns when the socket is ready for events, the deadline has passed, or it was changed.
-func (s *socket) wait(h *half, events int16) error {
+// yield lets the runtime schedule now and then. It comes before a call may wait, and not before an answer is sent.
+func (h *half) yield() {
 	if now := time.Since(socketEpoch); now-h.yielded >= yieldEvery {
 		h.yielded = now
 		runtime.Gosched()
 	}
+}
+
+// wait returns when the socket is ready for events, the deadline has passed, or it was changed.
+func (s *socket) wait(h *half, events int16) error {
+	h.yield()
 	fds := [2]unix.PollFd{{Fd: int32(s.fd), Events: events}, {Fd: int32(h.wake), Events: unix.POLLIN}}
 	if _, err := unix.Poll(fds[:], h.left()); err != nil && err != unix.EINTR {
 		return os.NewSyscallError("poll", err)

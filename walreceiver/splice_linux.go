@@ -73,6 +73,7 @@ func (s *socket) fillPipe(n int) (int, error) {
 		if err := s.ready(&s.in); err != nil {
 			return 0, err
 		}
+		s.in.yield()
 		m, err := unix.Splice(s.fd, nil, s.pipe[1], nil, n, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
 		switch {
 		case m > 0:
