@@ -10,19 +10,26 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/walmirror/walmirror/bench/pgserver"
 )
 
-// syncCommit measures commits per second of one client in a loop, each of which waits for the only synchronous
-// standby.
+// A disk is now faster, now slower, and by far more than the two programs differ: they take turns within a run, each for
+// a slice of time. settle is what a slice begins with and does not count: what the program missed is received.
+const (
+	syncSlice  = 500 * time.Millisecond
+	syncSettle = 100 * time.Millisecond
+)
+
+// syncCommit measures commits per second of one client in a loop, each of which waits for the one synchronous standby that
+// is awake.
 func syncCommit(ctx context.Context, b *bench) (report, error) {
 	s, err := pgserver.New(ctx, pgserver.Options{Major: b.major, Fsync: true, Settings: map[string]string{
-		"synchronous_standby_names": "*", "synchronous_commit": "local", "wal_keep_size": "64GB",
+		"synchronous_standby_names": "ANY 1 (*)", "synchronous_commit": "local", "wal_keep_size": "64GB",
 	}})
 	if err != nil {
 		return report{}, err
@@ -31,84 +38,114 @@ func syncCommit(ctx context.Context, b *bench) (report, error) {
 	if _, err := s.Query(ctx, "CREATE TABLE t (i int)"); err != nil {
 		return report{}, err
 	}
-	script, err := commitScript(s)
-	if err != nil {
-		return report{}, err
-	}
 	tps := figure{What: "commits per second", Unit: "/s", MoreIsBetter: true}
 	latency := figure{What: "mean time of a commit", Unit: "ms"}
 	for run := range b.runs {
-		var pair [2]float64
-		programs := []string{s.Tool("pg_receivewal"), b.program("receivewal")}
-		for k := range programs {
-			i := (run + k) % 2 // they take turns in being first
-			if pair[i], err = commitOnce(ctx, b, s, programs[i], script, fmt.Sprintf("run%d_%d", run, i)); err != nil {
-				return report{}, err
-			}
+		pair, err := syncRun(ctx, b, s, run)
+		if err != nil {
+			return report{}, err
 		}
 		tps.add(pair[0], pair[1])
 		latency.add(1000/pair[0], 1000/pair[1])
 	}
 	return report{
-		Subject: fmt.Sprintf("one client, %d s a run, PostgreSQL %d with fsync on, both tools with --synchronous",
-			b.secs, b.major),
+		Subject: fmt.Sprintf("one client, %d s a run for each, in turns of %s, PostgreSQL %d with fsync on, both tools with "+
+			"--synchronous", b.secs, syncSlice, b.major),
 		Figures: []figure{tps, latency},
 	}, nil
 }
 
-func commitScript(s *pgserver.Server) (string, error) {
-	dir, err := s.MakeDir("script")
-	if err != nil {
-		return "", err
-	}
-	name := filepath.Join(dir, "commit.sql")
-	return name, os.WriteFile(name, []byte("SET synchronous_commit = on;\nINSERT INTO t VALUES (1);\n"), 0o644)
-}
-
-var tpsPattern = regexp.MustCompile(`(?m)^tps = ([0-9.]+) \(without`)
-
-// commitOnce runs pgbench while a program receives synchronously.
-func commitOnce(ctx context.Context, b *bench, s *pgserver.Server, program, script, name string) (tps float64, err error) {
-	dir, err := s.MakeDir(name)
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir)
-	receiver := exec.CommandContext(ctx, program, "-D", dir, "--synchronous", "-w", "-d", s.ConnString())
-	receiver.Dir = "/"
-	var words bytes.Buffer
-	receiver.Stderr = &words
-	pgserver.RunAs(receiver)
-	if err := receiver.Start(); err != nil {
-		return 0, err
-	}
-	defer func() {
-		_ = receiver.Process.Signal(syscall.SIGINT)
-		if end := receiver.Wait(); err == nil && end != nil {
-			err = fmt.Errorf("%s: %w: %s", filepath.Base(program), end, words.String())
+// syncRun is the rate of commits with pg_receivewal and with ours, both of which are attached, and one stopped.
+func syncRun(ctx context.Context, b *bench, s *pgserver.Server, run int) (rates [2]float64, err error) {
+	programs := [2]string{s.Tool("pg_receivewal"), b.program("receivewal")}
+	var receivers [2]*syncReceiver
+	for k := range programs {
+		i := (run + k) % 2 // the server wakes the first one first
+		if receivers[i], err = startSync(ctx, s, programs[i]); err != nil {
+			return rates, err
 		}
-	}()
-	if err := waitSync(ctx, s); err != nil {
-		return 0, fmt.Errorf("%s: %w: %s", filepath.Base(program), err, words.String())
+		defer func() { err = errors.Join(err, receivers[i].end()) }()
 	}
-	out, err := s.Command(ctx, "pgbench", "-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-U", "postgres", "-n", "-c", "1",
-		"-T", strconv.Itoa(b.secs), "-f", script, "postgres").CombinedOutput()
+	if err := waitSync(ctx, s, len(programs)); err != nil {
+		return rates, err
+	}
+	conn, err := s.Connect(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("pgbench: %w: %s", err, out)
+		return rates, err
 	}
-	m := tpsPattern.FindSubmatch(out)
-	if m == nil {
-		return 0, fmt.Errorf("pgbench says no rate: %s", out)
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, "SET synchronous_commit = on"); err != nil {
+		return rates, err
 	}
-	return strconv.ParseFloat(string(m[1]), 64)
+	slices := max(1, int(time.Duration(b.secs)*time.Second/syncSlice))
+	for turn := range 2 * slices {
+		awake := (run + turn) % 2
+		if err := errors.Join(receivers[awake].signal(syscall.SIGCONT), receivers[1-awake].signal(syscall.SIGSTOP)); err != nil {
+			return rates, err
+		}
+		if _, err := commits(ctx, conn, syncSettle); err != nil {
+			return rates, err
+		}
+		n, err := commits(ctx, conn, syncSlice-syncSettle)
+		if err != nil {
+			return rates, err
+		}
+		rates[awake] += n / float64(slices)
+	}
+	return rates, nil
 }
 
-func waitSync(ctx context.Context, s *pgserver.Server) error {
+// commits is the rate of commits during a time.
+func commits(ctx context.Context, conn *pgx.Conn, d time.Duration) (float64, error) {
+	n, begin := 0, time.Now()
+	for time.Since(begin) < d {
+		if _, err := conn.Exec(ctx, "INSERT INTO t VALUES (1)"); err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return float64(n) / time.Since(begin).Seconds(), nil
+}
+
+// syncReceiver is a program that receives into a directory of its own.
+type syncReceiver struct {
+	cmd   *exec.Cmd
+	dir   string
+	words bytes.Buffer
+}
+
+func startSync(ctx context.Context, s *pgserver.Server, program string) (*syncReceiver, error) {
+	dir, err := s.MakeDir(filepath.Base(program))
+	if err != nil {
+		return nil, err
+	}
+	r := &syncReceiver{cmd: exec.CommandContext(ctx, program, "-D", dir, "--synchronous", "-w", "-d", s.ConnString()), dir: dir}
+	r.cmd.Dir, r.cmd.Stderr = "/", &r.words
+	pgserver.RunAs(r.cmd)
+	if err := r.cmd.Start(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return r, nil
+}
+
+func (r *syncReceiver) signal(sig syscall.Signal) error { return r.cmd.Process.Signal(sig) }
+
+// end stops the program and removes what it received.
+func (r *syncReceiver) end() error {
+	err := errors.Join(r.signal(syscall.SIGINT), r.signal(syscall.SIGCONT), r.cmd.Wait())
+	if err != nil {
+		err = fmt.Errorf("%s: %w: %s", filepath.Base(r.cmd.Path), err, r.words.String())
+	}
+	return errors.Join(err, os.RemoveAll(r.dir))
+}
+
+// waitSync waits until so many synchronous standbys stream.
+func waitSync(ctx context.Context, s *pgserver.Server, standbys int) error {
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		rows, err := s.Query(ctx, "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'")
-		if err != nil || len(rows) == 1 {
+		rows, err := s.Query(ctx, "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'quorum' AND state = 'streaming'")
+		if err != nil || len(rows) == standbys {
 			return err
 		}
 	}
-	return errors.New("it did not become the synchronous standby")
+	return errors.New("they did not become synchronous standbys")
 }
