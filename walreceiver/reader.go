@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// patience is how long a reader's own sync may take before another goroutine reads on. Each time it passes while commits come
-// a thread is woken to look.
+// patience is how long a reader's own sync may take before another goroutine reads on. Each time it passes while commits
+// come a thread is woken to look.
 const patience = 100 * time.Millisecond
 
 // errRelieved ends a reader whose place another one has taken.
