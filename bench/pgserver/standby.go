@@ -20,10 +20,14 @@ func (s *Server) Promote() error {
 		return fmt.Errorf("pgserver: promote: the server does not run")
 	}
 	name := filepath.Join(s.DataDir, "promote") // PROMOTE_SIGNAL_FILE of xlog.h
-	if err := os.WriteFile(name, nil, 0o600); err != nil {
+	temp := name + ".temp"                      // the server may find the file before it gets our signal, and remove it
+	if err := os.WriteFile(temp, nil, 0o600); err != nil {
 		return err
 	}
-	if err := Chown(name); err != nil {
+	if err := Chown(temp); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, name); err != nil {
 		return err
 	}
 	if err := s.proc.signal(sigPromote); err != nil {
