@@ -8,11 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/walmirror/walmirror/bench/pgserver"
@@ -87,11 +84,12 @@ func commitRun(ctx context.Context, b *bench, program string) (waits []time.Dura
 		s.StopFast()
 		err = errors.Join(err, <-ended)
 	}()
-	stop, err := startReceiver(ctx, b, program, l.Addr().(*net.TCPAddr).Port)
+	r, err := startReceiver(ctx, b, program,
+		fmt.Sprintf("host=127.0.0.1 port=%d user=bench sslmode=disable", l.Addr().(*net.TCPAddr).Port))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
+	defer func() { err = errors.Join(err, r.end()) }()
 	return commitLoop(ctx, source, commits, time.Duration(b.secs)*time.Second)
 }
 
@@ -119,28 +117,6 @@ func commitLoop(
 	}
 	slices.Sort(waits)
 	return waits, nil
-}
-
-// startReceiver starts a program that receives into a directory of its own.
-func startReceiver(ctx context.Context, b *bench, program string, port int) (stop func() error, err error) {
-	dir, err := os.MkdirTemp(b.dir, "commit-")
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, program, "-D", dir, "--synchronous", "-w", "-d",
-		fmt.Sprintf("host=127.0.0.1 port=%d user=bench sslmode=disable", port))
-	var words bytes.Buffer
-	cmd.Stderr = &words
-	if err := cmd.Start(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	return func() error {
-		err := errors.Join(cmd.Process.Signal(syscall.SIGINT), cmd.Wait())
-		if err != nil {
-			err = fmt.Errorf("%s: %w: %s", filepath.Base(program), err, words.String())
-		}
-		return errors.Join(err, os.RemoveAll(dir))
-	}, nil
 }
 
 // quantile is a percentile of sorted times, in milliseconds.

@@ -3,13 +3,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -19,7 +15,7 @@ import (
 )
 
 // A disk is now faster, now slower, and by far more than the two programs differ: they take turns within a run, each for
-// a slice of time. settle is what a slice begins with and does not count: what the program missed is received.
+// a slice of time. What it missed is received in the settling that each slice begins with, which does not count.
 const (
 	syncSlice  = 500 * time.Millisecond
 	syncSettle = 100 * time.Millisecond
@@ -58,10 +54,10 @@ func syncCommit(ctx context.Context, b *bench) (report, error) {
 // syncRun is the rate of commits with pg_receivewal and with ours, both of which are attached, and one stopped.
 func syncRun(ctx context.Context, b *bench, s *pgserver.Server, run int) (rates [2]float64, err error) {
 	programs := [2]string{s.Tool("pg_receivewal"), b.program("receivewal")}
-	var receivers [2]*syncReceiver
+	var receivers [2]*receiver
 	for k := range programs {
 		i := (run + k) % 2 // the server wakes the first one first
-		if receivers[i], err = startSync(ctx, s, programs[i]); err != nil {
+		if receivers[i], err = startReceiver(ctx, b, programs[i], s.ConnString()); err != nil {
 			return rates, err
 		}
 		defer func() { err = errors.Join(err, receivers[i].end()) }()
@@ -105,38 +101,6 @@ func commits(ctx context.Context, conn *pgx.Conn, d time.Duration) (float64, err
 		n++
 	}
 	return float64(n) / time.Since(begin).Seconds(), nil
-}
-
-// syncReceiver is a program that receives into a directory of its own.
-type syncReceiver struct {
-	cmd   *exec.Cmd
-	dir   string
-	words bytes.Buffer
-}
-
-func startSync(ctx context.Context, s *pgserver.Server, program string) (*syncReceiver, error) {
-	dir, err := s.MakeDir(filepath.Base(program))
-	if err != nil {
-		return nil, err
-	}
-	r := &syncReceiver{cmd: exec.CommandContext(ctx, program, "-D", dir, "--synchronous", "-w", "-d", s.ConnString()), dir: dir}
-	r.cmd.Dir, r.cmd.Stderr = "/", &r.words
-	pgserver.RunAs(r.cmd)
-	if err := r.cmd.Start(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	return r, nil
-}
-
-func (r *syncReceiver) signal(sig syscall.Signal) error { return r.cmd.Process.Signal(sig) }
-
-// end stops the program and removes what it received.
-func (r *syncReceiver) end() error {
-	err := errors.Join(r.signal(syscall.SIGINT), r.signal(syscall.SIGCONT), r.cmd.Wait())
-	if err != nil {
-		err = fmt.Errorf("%s: %w: %s", filepath.Base(r.cmd.Path), err, r.words.String())
-	}
-	return errors.Join(err, os.RemoveAll(r.dir))
 }
 
 // waitSync waits until so many synchronous standbys stream.
