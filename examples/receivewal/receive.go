@@ -39,7 +39,7 @@ func receive(ctx context.Context, o *options, log *logger) error {
 	conn.Close()
 	log.size = size
 	dir, err := waldir.Open(waldir.Config{
-		Path: o.directory, SegmentSize: size, Partial: true, Compress: o.compression, NoSync: o.noSync,
+		Path: o.directory, SegmentSize: size, Partial: true, Compress: o.compression, NoSync: o.noSync, Direct: true,
 	})
 	if err != nil {
 		return err

@@ -15,13 +15,27 @@ import (
 	"github.com/walmirror/walmirror/xlog/vfs/faultfs"
 )
 
-// tellStories runs a test for both layouts and every way to sync.
-func tellStories(t *testing.T, test func(t *testing.T, partial bool, syncs syncing)) {
-	layouts(t, func(t *testing.T, partial bool) {
+// tellStories runs a test for both layouts, one of them with direct writes too, and every way to sync.
+func tellStories(t *testing.T, test func(t *testing.T, cfg Config, syncs syncing)) {
+	tell := func(t *testing.T, cfg Config) {
 		for _, syncs := range []syncing{nowAndThen, beside, rarely} {
-			t.Run(string(syncs), func(t *testing.T) { test(t, partial, syncs) })
+			t.Run(string(syncs), func(t *testing.T) { test(t, cfg, syncs) })
 		}
-	})
+	}
+	layouts(t, func(t *testing.T, partial bool) { tell(t, Config{Partial: partial}) })
+	t.Run("direct", func(t *testing.T) { t.Parallel(); tell(t, Config{Partial: true, Direct: true}) })
+}
+
+// strideOf is the distance of the operations that are tried. With direct writes most of them write zeros ahead, and a story
+// with a Sync beside takes long.
+func strideOf(cfg Config, syncs syncing) int {
+	switch {
+	case cfg.Direct && syncs == beside:
+		return 23 * stride
+	case cfg.Direct:
+		return 2 * stride
+	}
+	return stride
 }
 
 // TestCrashAfterEveryOperation takes the power away after each operation of the story, and looks at several ways in
@@ -29,11 +43,11 @@ func tellStories(t *testing.T, test func(t *testing.T, partial bool, syncs synci
 func TestCrashAfterEveryOperation(t *testing.T) {
 	t.Parallel()
 	const variants = 6
-	tellStories(t, func(t *testing.T, partial bool, syncs syncing) {
+	tellStories(t, func(t *testing.T, cfg Config, syncs syncing) {
 		points, checks := 0, 0
-		for n := 0; ; n += stride {
+		for n := 0; ; n += strideOf(cfg, syncs) {
 			disk := newDisk(t)
-			s := newStory(disk, partial, syncs, 1)
+			s := newStory(disk, cfg, syncs, 1)
 			disk.CrashAfter(n)
 			err := s.run()
 			if !disk.Crashed() {
@@ -52,7 +66,7 @@ func TestCrashAfterEveryOperation(t *testing.T) {
 				}
 			}
 		}
-		require.Greater(t, points, 60/stride)
+		require.Greater(t, points, 60/strideOf(cfg, syncs))
 		t.Logf("checked %d crash points, %d disks", points, checks)
 	})
 }
@@ -74,11 +88,11 @@ func list(disk *faultfs.FS) string {
 // acknowledged must survive even a crash at that moment.
 func TestErrorInEveryOperation(t *testing.T) {
 	t.Parallel()
-	tellStories(t, func(t *testing.T, partial bool, syncs syncing) {
+	tellStories(t, func(t *testing.T, cfg Config, syncs syncing) {
 		points, surfaced := 0, 0
-		for n := 0; ; n += stride {
+		for n := 0; ; n += strideOf(cfg, syncs) {
 			disk := newDisk(t)
-			s := newStory(disk, partial, syncs, 2)
+			s := newStory(disk, cfg, syncs, 2)
 			before := disk.Operations()
 			disk.Fail(faultfs.Fault{After: n, Times: 1, Short: 0.7})
 			err := s.run()
@@ -96,7 +110,7 @@ func TestErrorInEveryOperation(t *testing.T) {
 				}
 			}
 		}
-		require.Greater(t, points, 60/stride)
+		require.Greater(t, points, 60/strideOf(cfg, syncs))
 		t.Logf("checked an error in each of %d operations; %d stopped the receiver", points, surfaced)
 	})
 }
@@ -104,11 +118,11 @@ func TestErrorInEveryOperation(t *testing.T) {
 // TestFullDisk lets the disk be full at many sizes, then gives it room again and goes on.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	tellStories(t, func(t *testing.T, partial bool, syncs syncing) {
+	tellStories(t, func(t *testing.T, cfg Config, syncs syncing) {
 		points := 0
 		for space := int64(0); ; space += int64(testSize) / 3 {
 			disk := newDisk(t)
-			s := newStory(disk, partial, syncs, 3)
+			s := newStory(disk, cfg, syncs, 3)
 			disk.SetSpace(space)
 			err := s.run()
 			if err == nil {
@@ -132,7 +146,7 @@ func TestWriteGoesOnAfterFullDisk(t *testing.T) {
 	t.Parallel()
 	layouts(t, func(t *testing.T, partial bool) {
 		disk := newDisk(t)
-		s := newStory(disk, partial, nowAndThen, 4)
+		s := newStory(disk, Config{Partial: partial}, nowAndThen, 4)
 		d, err := Open(s.cfg)
 		require.NoError(t, err)
 		defer d.Close()
@@ -190,7 +204,7 @@ func TestKilledBeforeTheDirectoryWasSynced(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, f.Sync())
 
-	s := newStory(disk, true, nowAndThen, 0)
+	s := newStory(disk, Config{Partial: true}, nowAndThen, 0)
 	d, err := Open(s.cfg)
 	require.NoError(t, err)
 	defer d.Close()

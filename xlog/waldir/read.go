@@ -64,7 +64,7 @@ func (d *Dir) isClosed() bool {
 // readSegment fills p, which lies in one segment, or returns an error.
 func (d *Dir) readSegment(tli xlog.TimelineID, p []byte, lsn xlog.LSN) (int, error) {
 	at := position{tli, d.size.Number(lsn)}
-	end, current := d.writing(at)
+	end, current, tail := d.writing(at)
 	if end <= lsn {
 		return 0, io.EOF
 	}
@@ -72,7 +72,14 @@ func (d *Dir) readSegment(tli xlog.TimelineID, p []byte, lsn xlog.LSN) (int, err
 		return 0, err
 	}
 	want := min(len(p), int(end-lsn))
-	n, err := d.read.source.ReadAt(p[:want], int64(d.size.Offset(lsn)))
+	stored := want
+	if tail != nil {
+		stored = tail.read(p[:want], int64(d.size.Offset(lsn)))
+	}
+	n, err := d.read.source.ReadAt(p[:stored], int64(d.size.Offset(lsn)))
+	if n == stored {
+		n = want
+	}
 	if n < want && err != nil && err != io.EOF {
 		return n, fmt.Errorf("could not read segment %s at offset %d: %w",
 			d.size.Name(tli, at.number), d.size.Offset(lsn), err)
@@ -83,19 +90,19 @@ func (d *Dir) readSegment(tli xlog.TimelineID, p []byte, lsn xlog.LSN) (int, err
 	return n, nil
 }
 
-// writing returns how far a segment may be read, and its file's name if it is being written.
-func (d *Dir) writing(at position) (end xlog.LSN, current string) {
+// writing returns how far a segment may be read, and its file's name and its tail if it is being written.
+func (d *Dir) writing(at position) (end xlog.LSN, current string, t *tail) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, seg := range d.unfinished {
 		if seg.tli == at.tli && seg.number == at.number {
 			if seg.fresh {
-				return seg.end, seg.current
+				return seg.end, seg.current, &seg.tail
 			}
-			return d.size.Start(at.number + 1), seg.current
+			return d.size.Start(at.number + 1), seg.current, nil
 		}
 	}
-	return d.size.Start(at.number + 1), ""
+	return d.size.Start(at.number + 1), "", nil
 }
 
 // openSource makes the segment's file the open one.

@@ -20,6 +20,7 @@ type segment struct {
 	file   vfs.File
 	fresh  bool // made by this Dir: beyond end it was never written
 
+	tail  tail
 	zeros xlog.LSN // up to here were written ahead; owner: Write
 
 	// Guarded by Dir.mu.
@@ -48,8 +49,11 @@ func (d *Dir) openSegment(tli xlog.TimelineID, pos xlog.LSN) error {
 		file: f.File, fresh: f.fresh, current: f.name,
 		end: pos, synced: pos, named: f.name == d.openName(name) && !d.cfg.Partial,
 	}
-	if err := d.publishFirst(seg); err != nil {
-		return errors.Join(err, seg.file.Close())
+	if err = d.openDirect(seg); err == nil {
+		err = d.publishFirst(seg)
+	}
+	if err != nil {
+		return errors.Join(err, seg.closeFiles())
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -51,9 +51,10 @@ const (
 	rarely     syncing = "rarely"       // when a life ends: Write and Begin must do what is due before
 )
 
-func newStory(disk vfs.FS, partial bool, syncs syncing, seed uint64) *story {
+func newStory(disk vfs.FS, cfg Config, syncs syncing, seed uint64) *story {
+	cfg.Path, cfg.FS, cfg.SegmentSize = testDir, disk, testSize
 	return &story{
-		cfg:     Config{Path: testDir, FS: disk, SegmentSize: testSize, Partial: partial},
+		cfg:     cfg,
 		rng:     rand.New(rand.NewPCG(seed, 2)),
 		syncs:   syncs,
 		acked:   make(map[xlog.TimelineID]xlog.LSN),
@@ -140,7 +141,7 @@ func (s *story) receive(d *Dir, tli xlog.TimelineID, from, to xlog.LSN) error {
 	s.mu.Unlock()
 	stop := s.syncBeside(d, tli)
 	for lsn := from; lsn < to; {
-		n := min(1+s.rng.IntN(400_000), int(to-lsn))
+		n := min(s.piece(), int(to-lsn))
 		if err := d.Write(lsn, testWAL(tli, lsn, n)); err != nil {
 			stop()
 			return err
@@ -159,6 +160,14 @@ func (s *story) receive(d *Dir, tli xlog.TimelineID, from, to xlog.LSN) error {
 		return err
 	}
 	return s.sync(d, tli)
+}
+
+// piece is how much is written at once: for direct writes a little now and then.
+func (s *story) piece() int {
+	if s.cfg.Direct && s.rng.IntN(3) > 0 {
+		return 1 + s.rng.IntN(littlePiece+1000)
+	}
+	return 1 + s.rng.IntN(400_000)
 }
 
 // syncBeside calls Sync again and again until stop is called.

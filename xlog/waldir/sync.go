@@ -113,7 +113,7 @@ func setNamed(segments []*segment) {
 
 func (d *Dir) syncFile(seg *segment) error {
 	if !d.cfg.NoSync {
-		if err := seg.file.Sync(); err != nil {
+		if err := seg.sync(d.blocks); err != nil {
 			return d.failed(fmt.Errorf("could not fsync segment %s: %w", seg.name, err))
 		}
 	}
@@ -153,7 +153,7 @@ func (d *Dir) dropFinished() {
 	n := 0
 	for n < len(d.batch) && d.batch[n].close {
 		seg := d.batch[n]
-		if err := seg.file.Close(); err != nil {
+		if err := seg.closeFiles(); err != nil {
 			d.addProblem(fmt.Errorf("could not close segment %s: %w", seg.name, err))
 		}
 		if d.comp != nil && seg.finished {

@@ -39,8 +39,8 @@
 // A segment goes through these steps, and a crash between any two of them loses nothing that Sync returned:
 //
 //	prepare   make the file ahead of need and reserve its length (own goroutine)
-//	write     pwrite the caller's bytes, or let the caller write them (goroutine of Write and WriteFile)
-//	sync      fsync the file (goroutine of Sync)
+//	write     pwrite the caller's bytes, keep them (Config.Direct), or let the caller write (goroutine of Write, WriteFile)
+//	sync      write what was kept around the page cache, fsync the file (goroutine of Sync)
 //	finish    rename NAME.partial to NAME, or make NAME.done (goroutine of Sync)
 //	publish   rename the next NAME.ahead to NAME.partial (goroutine of Sync)
 //	sync      fsync the directory; only now does Sync return a position behind the segment
@@ -105,6 +105,10 @@ type Config struct {
 	Compress Compression
 	// NoSync leaves out every fsync: a power cut then loses what Sync called durable.
 	NoSync bool
+	// Direct writes little pieces around the page cache where the filesystem can do that (O_DIRECT): a Sync that somebody
+	// waits for takes less time. Who reads the log as it arrives other than by ReadAt waits for the disk; it is for an
+	// archive rather than for a data directory that is replayed. What was written and not synced is lost with the process.
+	Direct bool
 	// ArchiveAlways is for a data directory whose server has archive_mode = always: complete segments are marked
 	// .ready for its archiver. Otherwise they are marked .done, as walreceiver does, so that the server does not
 	// archive them a second time once it is promoted.
@@ -126,6 +130,7 @@ type Dir struct {
 
 	syncMu sync.Mutex // one Sync, Close or RemoveBefore at a time; taken before mu
 	batch  []*segment // owner: syncMu
+	blocks []byte     // for direct writes; owner: syncMu
 
 	mu         sync.Mutex
 	started    bool            // Begin was called: tli and pos are set
@@ -150,6 +155,9 @@ func Open(cfg Config) (*Dir, error) {
 		return nil, err
 	}
 	d := &Dir{cfg: cfg, fs: cfg.FS, size: cfg.SegmentSize}
+	if cfg.Direct {
+		d.blocks = vfs.DirectBuffer(tailSize)
+	}
 	if err := d.makeDirs(); err != nil {
 		return nil, err
 	}
@@ -299,7 +307,7 @@ func (d *Dir) closeFiles() error {
 	defer d.mu.Unlock()
 	var errs []error
 	for _, seg := range d.unfinished {
-		errs = append(errs, seg.file.Close())
+		errs = append(errs, seg.closeFiles())
 	}
 	d.unfinished, d.cur = nil, nil
 	return errors.Join(errs...)

@@ -126,7 +126,12 @@ func (d *Dir) WriteFile(lsn xlog.LSN, n int, fill func(f *os.File, offset int64)
 	if !ok {
 		return false, nil
 	}
-	if err := fill(f, int64(offset)); err != nil {
+	err = d.cur.leave()
+	if err == nil {
+		err = fill(f, int64(offset))
+		d.cur.tail.cached.Store(true)
+	}
+	if err != nil {
 		return false, fmt.Errorf("could not write to segment %s at offset %d: %w", d.cur.name, offset, err)
 	}
 	return true, d.wrote(d.cur, lsn, n)
@@ -136,7 +141,7 @@ func (d *Dir) WriteFile(lsn xlog.LSN, n int, fill func(f *os.File, offset int64)
 func (d *Dir) writeChunk(lsn xlog.LSN, p []byte) (int, error) {
 	seg, offset := d.cur, d.size.Offset(lsn)
 	p = p[:min(len(p), int(uint32(d.size)-offset))]
-	n, err := seg.file.WriteAt(p, int64(offset))
+	n, err := seg.write(p, int64(offset))
 	if err != nil {
 		d.advance(seg, lsn.Add(n), false)
 		return n, fmt.Errorf("could not write to segment %s at offset %d: %w", seg.name, int(offset)+n, err)

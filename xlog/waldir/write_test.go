@@ -387,8 +387,9 @@ func TestEverythingAtOnce(t *testing.T) {
 		{Partial: true},
 		{},
 		{Partial: true, Compress: Compression{Method: LZ4}},
+		{Partial: true, Direct: true},
 	} {
-		t.Run(fmt.Sprintf("partial=%t %s", cfg.Partial, cfg.Compress.Method), func(t *testing.T) {
+		t.Run(fmt.Sprintf("partial=%t direct=%t %s", cfg.Partial, cfg.Direct, cfg.Compress.Method), func(t *testing.T) {
 			t.Parallel()
 			cfg.Path = t.TempDir()
 			d := openTest(t, cfg)
@@ -416,7 +417,11 @@ func TestEverythingAtOnce(t *testing.T) {
 			beside(func(*rand.Rand) error { _, err := d.RemoveBefore(testStart.Add(int(testSize))); return err })
 			beside(func(*rand.Rand) error { return d.WriteHistory(2, []byte("1\t0/500000\t\n")) })
 			for lsn, end := testStart, testStart.Add(15*int(testSize)); lsn < end; {
-				n := min(100_000, int(end-lsn))
+				n := 100_000
+				if cfg.Direct && lsn&1 == 0 {
+					n = 2 + int(lsn%littlePiece)
+				}
+				n = min(n, int(end-lsn))
 				require.NoError(t, d.Write(lsn, testWAL(1, lsn, n)))
 				lsn = lsn.Add(n)
 			}
@@ -436,6 +441,9 @@ func readSomewhere(d *Dir, rng *rand.Rand) error {
 		return nil
 	}
 	from = from.Add(rng.IntN(int(end - from)))
+	if rng.IntN(2) == 0 {
+		from = max(from, end-10_000)
+	}
 	got := make([]byte, min(3000, int(end-from)))
 	if _, err := d.ReadAt(1, got, from); err != nil {
 		return fmt.Errorf("reading at %s: %w", from, err)

@@ -16,6 +16,7 @@
 //   - Bytes of a file are safe when File.Sync returned after they were written. Of others each 512-byte sector is
 //     found with the old content or with that of any later write, independently of its neighbours. The same holds
 //     for a change of the file's length.
+//     A direct write (vfs.DirectFS) is safe when it returned, whatever else is not.
 //   - A name is safe when SyncDir of its directory returned after the name was made, changed or removed. Of the
 //     changes after that any subset is found, each one whole: a rename is found done or not done.
 //     Syncing a file does not make its name safe.
@@ -58,8 +59,9 @@ type FS struct {
 }
 
 var (
-	_ vfs.FS     = (*FS)(nil)
-	_ vfs.Locker = (*FS)(nil)
+	_ vfs.FS       = (*FS)(nil)
+	_ vfs.Locker   = (*FS)(nil)
+	_ vfs.DirectFS = (*FS)(nil)
 )
 
 // New returns an empty filesystem without limits.
@@ -151,6 +153,17 @@ func (f *FS) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, error)
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	return &file{fs: f, node: n, name: name}, nil
+}
+
+// OpenDirect implements vfs.DirectFS.
+func (f *FS) OpenDirect(name string) (vfs.DirectFile, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := f.open(name, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return directFile{&file{fs: f, node: n, name: name}}, nil
 }
 
 func (f *FS) open(name string, flag int, perm fs.FileMode) (*node, error) {

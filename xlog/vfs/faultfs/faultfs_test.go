@@ -128,6 +128,31 @@ func TestFailedSyncDropsPages(t *testing.T) {
 	}
 }
 
+// TestDirect: a direct write is found after any crash, and makes nothing else safe.
+func TestDirect(t *testing.T) {
+	t.Parallel()
+	fsys := New()
+	f := create(t, fsys, "a", bytes.Repeat([]byte{1}, 3*vfs.DirectBlock))
+	require.NoError(t, f.Sync())
+	require.NoError(t, fsys.SyncDir("/"))
+	_, err := f.WriteAt(bytes.Repeat([]byte{2}, 3*vfs.DirectBlock), 0)
+	require.NoError(t, err)
+	direct, err := fsys.OpenDirect("a")
+	require.NoError(t, err)
+	want := bytes.Repeat([]byte{3}, vfs.DirectBlock)
+	_, err = direct.WriteAt(want, vfs.DirectBlock)
+	require.NoError(t, err)
+	_, err = direct.WriteAt(want[1:], vfs.DirectBlock)
+	require.ErrorIs(t, err, syscall.EINVAL)
+	found := make(map[byte]bool)
+	for seed := range uint64(seeds) {
+		content := read(t, fsys.Crash(seed), "a")
+		require.Equal(t, want, content[vfs.DirectBlock:2*vfs.DirectBlock])
+		found[content[0]], found[content[2*vfs.DirectBlock]] = true, true
+	}
+	require.Equal(t, map[byte]bool{1: true, 2: true}, found)
+}
+
 func TestSpace(t *testing.T) {
 	t.Parallel()
 	fsys := New()

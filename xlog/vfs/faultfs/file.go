@@ -9,6 +9,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/walmirror/walmirror/xlog/vfs"
 )
 
 // change is something done to a file's bytes: a write, or with nil data a change of length.
@@ -16,6 +18,9 @@ type change struct {
 	offset int64 // of the write, or the new length
 	data   []byte
 }
+
+// end is where a write ends.
+func (c change) end() int64 { return c.offset + int64(len(c.data)) }
 
 func (n *node) write(p []byte, offset int64) {
 	n.do(change{offset, slices.Clone(p)})
@@ -64,6 +69,16 @@ func (n *node) makeSafe() {
 		n.safe = apply(n.safe, c)
 	}
 	n.pending = nil
+}
+
+// makeSafeNow makes a write safe that was done before others are: they have its bytes where they overlap.
+func (n *node) makeSafeNow(w change) {
+	n.safe = apply(n.safe, w)
+	for _, c := range n.pending {
+		if from, to := max(c.offset, w.offset), min(c.end(), w.end()); from < to {
+			copy(c.data[from-c.offset:to-c.offset], w.data[from-w.offset:])
+		}
+	}
 }
 
 func (n *node) info(name string) fs.FileInfo {
@@ -126,6 +141,11 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
+	return f.writeAt(p, off)
+}
+
+// writeAt is WriteAt for a caller that holds mu.
+func (f *file) writeAt(p []byte, off int64) (int, error) {
 	fault, err := f.fs.stepFault(Write)
 	if f.closed {
 		err = fs.ErrClosed
@@ -140,6 +160,22 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 		f.node.write(p[:n], off)
 	}
 	return n, f.wrap("write", err)
+}
+
+// directFile is a file whose writes are safe when they return.
+type directFile struct{ *file }
+
+func (f directFile) WriteAt(p []byte, off int64) (int, error) {
+	if off%vfs.DirectBlock != 0 || len(p)%vfs.DirectBlock != 0 {
+		return 0, f.wrap("write", syscall.EINVAL)
+	}
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	n, err := f.writeAt(p, off)
+	if err == nil {
+		f.node.makeSafeNow(change{off, p})
+	}
+	return n, err
 }
 
 func (f *file) Sync() error {
