@@ -225,7 +225,9 @@ func settle(t *testing.T, dir string, last xlog.LSN, stop func() error, start fu
 }
 
 // compare compares the standby's directory with those of the stock servers. Free space maps are not in the log: which
-// of their changes last depends on which pages had been written before a kill.
+// of their changes last depends on which pages had been written before a kill. And a kill may leave the new content of a
+// small file under its temporary name, which a server leaves alone, as it does one of its own of 16 and newer
+// (RELMAPPER_TEMP_FILENAME in relmapper.c).
 func (k *killed) compare(t *testing.T, last xlog.LSN) {
 	settle(t, k.dir, last, func() error {
 		require.NoError(t, k.child.Process.Signal(syscall.SIGTERM))
@@ -240,7 +242,7 @@ func (k *killed) compare(t *testing.T, last xlog.LSN) {
 		t.Logf("PostgreSQL %d, a stock server on what a kill had left, and this:\n%s", stock.Major, report)
 		require.LessOrEqual(t, report.Differing, len(report.Differences))
 		for _, d := range report.Differences {
-			require.Contains(t, path.Base(d.File), "_fsm", "%s", d)
+			require.Regexp(t, `_fsm|\.tmp$`, path.Base(d.File), "%s", d)
 		}
 	}
 }
