@@ -10,6 +10,7 @@
 // program carries on in a directory that the other one filled. What differs:
 //
 //   - log is flushed, and the server told so, as soon as it has arrived: --synchronous changes nothing;
+//   - little log goes to the disk around the page cache, where the filesystem can do that (O_DIRECT);
 //   - a segment is compressed once it is complete, so a partial one is never compressed;
 //   - zstd is there besides gzip and lz4;
 //   - a slot that --create-slot makes keeps the server's log from then on, not only from its first use on;
