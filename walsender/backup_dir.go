@@ -23,9 +23,10 @@ import (
 type BackupDir struct {
 	// Path is the data directory.
 	Path string
-	// Restartpoint makes a restartpoint from the newest checkpoint that was replayed, if it is newer than the last one.
-	// Nil: backups begin at the last restartpoint.
-	Restartpoint func(ctx context.Context) error
+	// Restartpoint makes a restartpoint from the newest checkpoint that was replayed, if it is newer than the last one, and
+	// has the control file ask for the log up to what was replayed, so that a backup has all that was replayed when it
+	// began. Nil: nobody replays the directory.
+	Restartpoint func() error
 	// FullPageWritesOff is the position of the last record that was replayed while full_page_writes was off, 0 for none.
 	// Nil: only what the checkpoint says of it is looked at.
 	FullPageWritesOff func() xlog.LSN
@@ -38,10 +39,10 @@ type dirBackup struct {
 	spaces []BackupTablespace
 }
 
-// StartBackup implements BackupSource.
-func (d *BackupDir) StartBackup(ctx context.Context, o BackupOptions) (Backup, error) {
-	if d.Restartpoint != nil && o.Fast {
-		if err := d.Restartpoint(ctx); err != nil {
+// StartBackup implements BackupSource. The restartpoint is made at once, whether the client is in a hurry or not.
+func (d *BackupDir) StartBackup(context.Context, BackupOptions) (Backup, error) {
+	if d.Restartpoint != nil {
+		if err := d.Restartpoint(); err != nil {
 			return nil, err
 		}
 	}

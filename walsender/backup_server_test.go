@@ -72,6 +72,7 @@ func serveBackups(t *testing.T, source walsender.Source) string {
 // liveStandby is a standby of ours that follows a primary under load, and a server that takes backups of it.
 type liveStandby struct {
 	primary  *pgserver.Server
+	standby  *standby.Standby
 	conninfo string
 	space    string // location of its tablespace
 	writes   atomic.Int64
@@ -96,23 +97,31 @@ func startLiveStandby(t *testing.T) *liveStandby {
 	cfg.Backup.TablespaceMapping = []walreceiver.TablespaceMapping{{Old: there, New: l.space}}
 	snap, err := standby.Init(t.Context(), cfg)
 	require.NoError(t, err)
-	running, conninfo := runStandby(t, snap.Dir)
-	l.conninfo = conninfo
+	l.standby, l.conninfo = runStandby(t, snap.Dir, often)
 	l.load(t)
-	written, err := xlog.ParseLSN(l.primary.Value(t, "SELECT pg_current_wal_flush_lsn()"))
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return running.Status().Replay.LSN >= written }, patience, 20*time.Millisecond)
 	return l
 }
 
+// replayed waits until the standby has replayed what is committed, and gives how many commits those are.
+func (l *liveStandby) replayed(t *testing.T) (writes int64) {
+	t.Helper()
+	writes = l.writes.Load()
+	written, err := xlog.ParseLSN(l.primary.Value(t, "SELECT pg_current_wal_flush_lsn()"))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return l.standby.Status().Replay.LSN >= written }, patience, 20*time.Millisecond)
+	return writes
+}
+
+// often makes restartpoints all the time, and writes pages in between.
+var often = standby.ReplayConfig{RestartBytes: 1 << 20, RestartTime: time.Second, CacheBytes: 8 << 20}
+
 // runStandby replays a directory, and serves its log and backups, until the test ends.
-func runStandby(t *testing.T, dir string) (s *standby.Standby, conninfo string) {
+func runStandby(t *testing.T, dir string, replay standby.ReplayConfig) (s *standby.Standby, conninfo string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s, err = standby.New(standby.Config{
-		Dir: dir, Replay: standby.ReplayConfig{RestartBytes: 1 << 20, RestartTime: time.Second, CacheBytes: 8 << 20},
-		Serve: &walsender.Config{Listeners: []net.Listener{l}},
+		Dir: dir, Replay: replay, Serve: &walsender.Config{Listeners: []net.Listener{l}},
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -181,8 +190,8 @@ func (l *liveStandby) pgBasebackup(t *testing.T, args ...string) (dir string) {
 	return dir
 }
 
-// start starts a server on a copy, which ends recovery, and looks at everything in it.
-func (l *liveStandby) start(t *testing.T, dir string, least int64) {
+// recovered starts a server on a copy, which ends recovery with the log that is there.
+func recovered(t *testing.T, dir string) *pgserver.Server {
 	t.Helper()
 	for _, name := range []string{"standby.signal", "recovery.signal"} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -190,7 +199,13 @@ func (l *liveStandby) start(t *testing.T, dir string, least int64) {
 		}
 	}
 	own(t, dir)
-	s := pgserver.Adopt(t, dir, pgserver.Options{})
+	return pgserver.Adopt(t, dir, pgserver.Options{})
+}
+
+// start looks at everything that a copy has. least are the commits that had been replayed when the backup began.
+func (l *liveStandby) start(t *testing.T, dir string, least int64) {
+	t.Helper()
+	s := recovered(t, dir)
 	row := s.SQL(t, "SELECT count(*), max(n), sum(half) = max(n) * (max(n) + 1), max(n) >= $1 FROM ledger", least)[0]
 	require.Equal(t, row[0], row[1])
 	require.Equal(t, []string{"t", "t"}, row[2:])
@@ -327,7 +342,7 @@ func TestPgBasebackup(t *testing.T) {
 		{name: "no checksums", args: "-X stream --manifest-checksums=NONE --no-verify-checksums", only: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			before := l.writes.Load()
+			before := l.replayed(t)
 			args := strings.Fields(test.args)
 			plain := !strings.Contains(test.args, "-Ft")
 			if plain {
@@ -342,7 +357,7 @@ func TestPgBasebackup(t *testing.T) {
 			}
 			verifyBackup(t, dir, verify...)
 			if !test.only {
-				l.start(t, dir, 20)
+				l.start(t, dir, before)
 			}
 		})
 	}
@@ -364,6 +379,36 @@ func TestPgBasebackup(t *testing.T) {
 	})
 	t.Run("errors", l.refusals)
 	t.Run("full_page_writes", l.withoutImages)
+}
+
+// TestBackupHasWhatWasReplayed: a backup begins with a restartpoint, if there is a checkpoint to make it from, and has what
+// was replayed by then, though the standby has not come to write anything of it by itself.
+func TestBackupHasWhatWasReplayed(t *testing.T) {
+	t.Parallel()
+	pgserver.Require(t, pgserver.DefaultMajor)
+	pgserver.RequireTool(t, "pg_basebackup")
+	l := &liveStandby{primary: pgserver.Start(t, pgserver.Options{Settings: map[string]string{"checkpoint_timeout": "1h"}})}
+	cfg := standby.InitConfig{Primary: l.primary.ConnString(), Port: pgserver.FreePort()}
+	cfg.Backup.Dir, cfg.Backup.FastCheckpoint = filepath.Join(pgserver.TempDir(t), "data"), true
+	snap, err := standby.Init(t.Context(), cfg)
+	require.NoError(t, err)
+	l.standby, l.conninfo = runStandby(t, snap.Dir, standby.ReplayConfig{})
+	l.primary.SQL(t, "CREATE TABLE rows AS SELECT 1 AS n; CHECKPOINT")
+	checkpoint := l.primary.Value(t, "SELECT redo_lsn FROM pg_control_checkpoint()")
+	for _, rows := range []string{"2", "3"} { // the second time, there is no new checkpoint
+		l.primary.SQL(t, "INSERT INTO rows VALUES ("+rows+")")
+		l.replayed(t)
+		replayed := l.standby.Status().Replay.LSN
+		dir := l.pgBasebackup(t, "-X", "stream")
+		label, err := pgdata.ReadBackupLabel(vfs.OS, dir)
+		require.NoError(t, err)
+		require.Equal(t, checkpoint, label.StartWAL.String())
+		control, err := pgdata.ReadControl(vfs.OS, dir)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, control.MinRecoveryPoint, replayed)
+		s := recovered(t, dir)
+		require.Equal(t, rows, s.Value(t, "SELECT count(*) FROM rows"))
+	}
 }
 
 func (l *liveStandby) setFullPageWrites(t *testing.T, value string) {

@@ -49,7 +49,7 @@ func newCascade(cfg walsender.Config, data *pgdata.DataDir, a *applier, server s
 	c := &cascade{
 		BackupDir: &walsender.BackupDir{Path: data.Path}, cfg: cfg, applier: a, known: make(chan struct{}),
 	}
-	c.BackupDir.FullPageWritesOff = c.fullPageWritesOff
+	c.BackupDir.Restartpoint, c.BackupDir.FullPageWritesOff = c.restartpoint, c.fullPageWritesOff
 	c.id = walsender.Identity{
 		SystemID: data.SystemID, SegmentSize: data.SegmentSize, Dialect: data.Dialect, Flavour: data.Dialect.Flavour(),
 		DataDirectoryMode: vfs.DirMode,
@@ -95,6 +95,18 @@ func (c *cascade) Position() walsender.Position {
 		pos.Replay, pos.Redo, pos.LastXact = p.LSN, p.Restartpoint, p.LastXact
 	}
 	return pos
+}
+
+// restartpoint is made where a base backup begins. Where nothing is replayed any more, the files are what they are.
+func (c *cascade) restartpoint() error {
+	r := c.applier.redoer()
+	if r == nil {
+		return nil
+	}
+	if err := r.RestartpointBeside(); !errors.Is(err, redo.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // fullPageWritesOff is what replay has seen of the primary's full_page_writes, for base backups.

@@ -36,6 +36,24 @@ func (r *Redo) restartBeside(done func(keep xlog.LSN), failed func(error)) {
 	}()
 }
 
+// RestartpointBeside is a Restartpoint during which records are applied, as for a base backup. It is made after the one that
+// may be under way, and does not call ReplayConfig.OnRestartpoint. It may be called from any goroutine.
+func (r *Redo) RestartpointBeside() error {
+	r.restarting.Lock()
+	defer r.restarting.Unlock()
+	stay := false
+	err := r.aside(func() error {
+		if stay = !r.newCheckPoint(); stay {
+			return r.stayAtCheckPoint(false)
+		}
+		return nil
+	})
+	if err == nil && !stay {
+		_, err = r.makeRestartpoint()
+	}
+	return err
+}
+
 // makeRestartpoint is CreateRestartPoint, for the last checkpoint that was replayed when it begins. again tells whether it
 // is time for the next one already.
 func (r *Redo) makeRestartpoint() (again bool, err error) {
